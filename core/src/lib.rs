@@ -1,0 +1,7 @@
+//! What a credential in a golden image is, where it lives, how it goes, and how we know.
+
+pub mod error;
+pub mod path;
+
+pub use error::{Error, Kind, Result};
+pub use path::ImagePath;
