@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod path;
+pub mod text;
 
 pub use error::{Error, Kind, Result};
 pub use path::ImagePath;
