@@ -3,8 +3,6 @@
 pub mod error;
 pub mod path;
 pub mod text;
-pub mod root;
 
 pub use error::{Error, Kind, Result};
 pub use path::ImagePath;
-pub use root::Root;
