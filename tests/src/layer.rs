@@ -1,0 +1,90 @@
+//! A throw-away writable layer over an unpacked tree.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::command::run;
+use crate::{Context, Result};
+
+/// An overlay mount: reads come from the tree below, writes stay in memory.
+///
+/// Live for as long as the value; several boots of one layer see each other's changes, as a
+/// disk would keep them.
+#[derive(Debug)]
+pub struct Layer {
+    mounts: tempfile::TempDir,
+}
+
+impl Layer {
+    /// Mounts a layer over `tree`.
+    ///
+    /// # Errors
+    /// When the machine refuses the mounts; see [`crate::needs::Need::Mount`].
+    pub fn over(tree: &Path) -> Result<Self> {
+        let mounts = tempfile::Builder::new().prefix("disinherit-layer-").tempdir()?;
+        let layer = Self { mounts };
+        let memory = layer.mounts.path().join("memory");
+        fs::create_dir(&memory)?;
+        fs::create_dir(layer.root())?;
+        // An overlay cannot be the upper layer of another one, and a container's own root often
+        // is one: memory always works.
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2g,mode=0755", "layer"])
+            .arg(&memory))?;
+        fs::create_dir(memory.join("upper"))?;
+        fs::create_dir(memory.join("work"))?;
+        let mut options = OsString::from("lowerdir=");
+        options.push(tree);
+        options.push(",upperdir=");
+        options.push(memory.join("upper"));
+        options.push(",workdir=");
+        options.push(memory.join("work"));
+        run(Command::new("mount")
+            .args(["-t", "overlay", "layer", "-o"])
+            .arg(options)
+            .arg(layer.root()))
+        .context(|| format!("layer over {}", tree.display()))?;
+        Ok(layer)
+    }
+
+    /// The merged tree, readable and writable.
+    pub fn root(&self) -> PathBuf {
+        self.mounts.path().join("root")
+    }
+
+    /// Writes a file of the layer with `mode`, parents included.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &str, mode: u32, content: impl AsRef<[u8]>) -> Result {
+        use std::os::unix::fs::PermissionsExt;
+        let target = self.root().join(path.trim_start_matches('/'));
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent).context(|| format!("create parents of {path}"))?;
+        }
+        fs::write(&target, content).context(|| format!("write {path}"))?;
+        fs::set_permissions(&target, fs::Permissions::from_mode(mode))
+            .context(|| format!("set the mode of {path}"))
+    }
+
+    /// Runs a program of the tree in a chroot and returns its output.
+    ///
+    /// # Errors
+    /// When it cannot be started or fails.
+    pub fn chroot(&self, argv: &[&str]) -> Result<String> {
+        run(Command::new("chroot").arg(self.root()).args(argv))
+    }
+}
+
+impl Drop for Layer {
+    fn drop(&mut self) {
+        // Lazy, because a killed container may still hold it; the folder is removed afterwards.
+        for mount in ["root", "memory"] {
+            let unmounted =
+                Command::new("umount").arg("--lazy").arg(self.mounts.path().join(mount)).output();
+            drop(unmounted);
+        }
+    }
+}
