@@ -4,10 +4,12 @@
 //! comments, odd line ends and a missing final newline included. Copies of a text are wiped from
 //! memory when they are dropped, and `Debug` never shows them.
 
+pub mod authorized_keys;
 mod field;
 pub mod group;
 pub mod gshadow;
 pub mod passwd;
+pub mod public_key;
 pub mod shadow;
 mod table;
 
