@@ -2,7 +2,9 @@
 
 pub mod error;
 pub mod path;
+pub mod root;
 pub mod text;
 
 pub use error::{Error, Kind, Result};
 pub use path::ImagePath;
+pub use root::Root;

@@ -1,0 +1,110 @@
+//! The place of a change: a held directory and one name in it.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, statat};
+use rustix::io::Errno;
+
+use super::resolve::{ROUNDS, Resolver};
+use super::walk::{Last, Stop, Walked, readable_dir, walk};
+use super::{Links, Meta, Root, found, os};
+use crate::error::{Error, Result};
+use crate::path::ImagePath;
+
+/// One name in one directory that is held open: whatever happens to the path afterwards, a change
+/// hits this entry of this directory or nothing.
+#[derive(Debug)]
+pub struct Target {
+    dir: File,
+    name: Vec<u8>,
+    path: ImagePath,
+}
+
+impl Root {
+    /// The entry `path` itself: a link in the last component is the target, not what it leads to.
+    /// `None` when its directory is missing; the entry may be missing.
+    ///
+    /// # Errors
+    /// Refused: a link that `links` does not allow, a loop, a magic link, the root itself. Failed:
+    /// a directory cannot be opened.
+    pub fn target(&self, path: &ImagePath, links: Links) -> Result<Option<Target>> {
+        let plain = path.file_name().is_some_and(|name| name != b"..");
+        match (self.resolver, links, path.parent()) {
+            (Resolver::Kernel, Links::InRoot, Some(parent)) if plain => {
+                let Some(dir) = self.open_path(&parent, OFlags::RDONLY | OFlags::DIRECTORY)? else {
+                    return Ok(None);
+                };
+                let name = path.file_name().unwrap_or_default().to_vec();
+                Ok(Some(Target { dir: File::from(dir), name, path: path.clone() }))
+            }
+            _ => self.walked_target(path, links, Last::Keep),
+        }
+    }
+
+    /// What `path` leads to, a link in the last component followed under the same `links`. The
+    /// path of the target is the real one, without links.
+    ///
+    /// # Errors
+    /// As [`Root::target`].
+    pub fn target_followed(&self, path: &ImagePath, links: Links) -> Result<Option<Target>> {
+        self.walked_target(path, links, Last::Follow)
+    }
+
+    fn walked_target(&self, path: &ImagePath, links: Links, last: Last) -> Result<Option<Target>> {
+        let Some(walked) = found(walk(self.fd(), path, last, links), path)? else {
+            return Ok(None);
+        };
+        let dir = found(readable_dir(walked.parent(self.fd())).map_err(Stop::Os), path)?;
+        let real = walked.path();
+        let Walked { last: Some((name, _)), .. } = walked else {
+            return Err(Error::refused("change", path).because("it is the root itself"));
+        };
+        Ok(dir.zip(real).map(|(dir, path)| Target { dir, name, path }))
+    }
+}
+
+impl Target {
+    /// The state of the entry itself, a link not followed; `None` when there is none.
+    ///
+    /// # Errors
+    /// The directory cannot be searched.
+    pub fn meta(&self) -> Result<Option<Meta>> {
+        match statat(&self.dir, self.name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Meta::of(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::failed("stat", &self.path).because(os(errno))),
+        }
+    }
+
+    /// Where the entry lies; for messages and reports.
+    pub fn path(&self) -> &ImagePath {
+        &self.path
+    }
+
+    /// The last component.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    pub(crate) fn dir(&self) -> &File {
+        &self.dir
+    }
+
+    /// Opens the entry, which must still be the object that `expected` describes. A link is never
+    /// followed, and a FIFO or a lease never blocks.
+    pub(crate) fn open(&self, flags: OFlags, expected: &Meta) -> Result<OwnedFd, Errno> {
+        let safe = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        for _ in 0..ROUNDS {
+            match openat(self.dir.as_fd(), self.name.as_slice(), flags | safe, Mode::empty()) {
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+                Ok(handle) => {
+                    let same = Meta::of(&fstat(&handle)?).same_object(expected);
+                    return if same { Ok(handle) } else { Err(Errno::STALE) };
+                }
+            }
+        }
+        Err(Errno::INTR)
+    }
+}
