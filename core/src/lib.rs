@@ -1,8 +1,10 @@
 //! What a credential in a golden image is, where it lives, how it goes, and how we know.
 
+pub mod accounts;
 pub mod error;
 pub mod path;
 pub mod root;
+pub mod sshd;
 pub mod text;
 
 pub use error::{Error, Kind, Result};

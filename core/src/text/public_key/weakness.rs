@@ -149,11 +149,11 @@ mod tests {
 
         fn reduce(mut a: Number) -> Number {
             while a.iter().rev().ge(P.iter().rev()) {
-                let mut borrow = 0i16;
+                let mut borrow = false;
                 for (byte, p) in a.iter_mut().zip(P) {
-                    let difference = i16::from(*byte) - i16::from(p) - borrow;
-                    borrow = i16::from(difference < 0);
-                    *byte = (difference & 0xff) as u8;
+                    let (difference, under) = byte.overflowing_sub(p);
+                    let (difference, under_too) = difference.overflowing_sub(u8::from(borrow));
+                    (*byte, borrow) = (difference, under || under_too);
                 }
             }
             a

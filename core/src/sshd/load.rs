@@ -1,0 +1,241 @@
+//! Reading the main file and its includes out of an image.
+
+use std::fmt;
+
+use super::condition::Condition;
+use super::config::{Config, Scope, Setting, Source};
+use super::keywords::canonical;
+use super::lexer::{Directive, Fault, parse};
+use super::pattern::{glob, is_glob, unescape};
+use crate::root::Root;
+use crate::{ImagePath, Result};
+
+/// Something in the files that keeps sshd from starting, or that could not be followed here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it stands.
+    pub source: Source,
+    /// What it is.
+    pub what: What,
+}
+
+/// Kinds of [`Problem`]. Never the text of the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A keyword without arguments.
+    NoArgument,
+    /// A quote that is never closed.
+    OpenQuote,
+    /// A `Match` that sshd 9.2 does not know or does not accept. Its block counts as undecidable.
+    BadMatch,
+    /// Includes nested deeper than 16, a file that includes itself, or more than 4096 files.
+    IncludeTooDeep,
+    /// An include that begins with `~`: sshd looks for it below its own working directory.
+    IncludeTilde,
+    /// An included name that exists and cannot be read as a file.
+    Unreadable,
+    /// A key file whose path has a `%` that sshd does not expand there (logins end in an error), or
+    /// lies in the home of a named user (`~bob/`), which is not looked up here.
+    BadToken,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.what {
+            What::NoArgument => "keyword without arguments",
+            What::OpenQuote => "quote is not closed",
+            What::BadMatch => "Match condition that sshd does not accept",
+            What::IncludeTooDeep => "includes nested too deeply, or in a circle",
+            What::IncludeTilde => "include that begins with ~",
+            What::Unreadable => "included file cannot be read",
+            What::BadToken => "path with an unknown token",
+        };
+        write!(f, "{}:{}: {what}", self.source.file, self.source.line)
+    }
+}
+
+/// Nesting that sshd allows (`SERVCONF_MAX_DEPTH`).
+const MAX_DEPTH: usize = 16;
+/// More files than any real configuration has; bounds the work on one that was made to be read.
+const MAX_FILES: usize = 4096;
+/// Largest file that is read, in bytes.
+const MAX_BYTES: u64 = 8 << 20;
+
+const MAIN: [&str; 2] = ["/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config"];
+/// Where relative includes are looked for.
+const DIRECTORY: &[u8] = b"/etc/ssh/";
+/// A name that sorts first in the drop-in folder and stands for any of them.
+const DROPIN: &str = "/etc/ssh/sshd_config.d/00-disinherit.conf";
+const HOST_KEYS: [&str; 3] =
+    ["/etc/ssh/ssh_host_rsa_key", "/etc/ssh/ssh_host_ecdsa_key", "/etc/ssh/ssh_host_ed25519_key"];
+
+impl Config {
+    /// Reads `/etc/ssh/sshd_config`, else `/usr/etc/ssh/sshd_config`, and all includes. An image
+    /// without either gives an empty configuration, which is sshd's default.
+    ///
+    /// # Errors
+    /// The main file exists and cannot be read, or a folder of an include cannot be listed. What is
+    /// wrong inside the files comes back beside the configuration.
+    pub fn load(root: &Root) -> Result<(Self, Vec<Problem>)> {
+        for main in MAIN.map(ImagePath::literal) {
+            if root.stat(&main)?.is_some() {
+                return Self::load_from(root, main);
+            }
+        }
+        let mut config = Self::default();
+        config.find_host_keys(root)?;
+        Ok((config, Vec::new()))
+    }
+
+    /// Reads one main file (`sshd -f`) and all includes.
+    ///
+    /// # Errors
+    /// Those of [`Config::load`].
+    pub fn load_from(root: &Root, main: ImagePath) -> Result<(Self, Vec<Problem>)> {
+        let mut loader = Loader {
+            root,
+            config: Self::default(),
+            problems: Vec::new(),
+            open: Vec::new(),
+            files: 0,
+        };
+        if let Some(text) = root.read(&main, MAX_BYTES)? {
+            loader.config.main = Some(main.clone());
+            loader.file(&main, &text, None)?;
+        }
+        let Loader { mut config, mut problems, .. } = loader;
+        config.find_host_keys(root)?;
+        problems.extend(config.bad_tokens());
+        Ok((config, problems))
+    }
+
+    fn find_host_keys(&mut self, root: &Root) -> Result<()> {
+        for path in HOST_KEYS.map(ImagePath::literal) {
+            if root.stat(&path)?.is_some() {
+                self.default_host_keys.push(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Loader<'a> {
+    root: &'a Root,
+    config: Config,
+    problems: Vec<Problem>,
+    /// The files that are being read, outermost first.
+    open: Vec<ImagePath>,
+    files: usize,
+}
+
+impl Loader<'_> {
+    /// Reads one file inside `outer`. Its own `Match` blocks end with it.
+    fn file(&mut self, path: &ImagePath, text: &[u8], outer: Option<usize>) -> Result<()> {
+        self.open.push(path.clone());
+        self.files += 1;
+        let at = |line| Source { file: path.clone(), line };
+        let (directives, faults) = parse(text);
+        self.problems.extend(faults.into_iter().map(|(line, fault)| Problem {
+            source: at(line),
+            what: match fault {
+                Fault::NoArgument => What::NoArgument,
+                Fault::OpenQuote => What::OpenQuote,
+            },
+        }));
+        let mut scope = outer;
+        for Directive { keyword, args, line } in directives {
+            let source = at(line);
+            match keyword.as_str() {
+                "match" => scope = Some(self.open_block(&args, source, outer)),
+                "include" => {
+                    for pattern in &args {
+                        self.include(pattern, &source, scope)?;
+                    }
+                }
+                _ => {
+                    let keyword = canonical(&keyword);
+                    self.config.settings.push(Setting { keyword, args, source, scope });
+                }
+            }
+        }
+        self.open.pop();
+        Ok(())
+    }
+
+    fn open_block(&mut self, args: &[Vec<u8>], source: Source, parent: Option<usize>) -> usize {
+        let (condition, refused) = Condition::parse(args);
+        if refused {
+            self.problems.push(Problem { source, what: What::BadMatch });
+        }
+        self.config.scopes.push(Scope { parent, condition });
+        self.config.scopes.len() - 1
+    }
+
+    fn include(&mut self, pattern: &[u8], source: &Source, scope: Option<usize>) -> Result<()> {
+        let problem = |what| Problem { source: source.clone(), what };
+        let pattern = match pattern.first() {
+            Some(b'/') => pattern.to_vec(),
+            Some(b'~') => {
+                self.problems.push(problem(What::IncludeTilde));
+                return Ok(());
+            }
+            Some(_) => [DIRECTORY, pattern].concat(),
+            None => {
+                self.problems.push(problem(What::NoArgument));
+                return Ok(());
+            }
+        };
+        let first = self.open.len() == 1
+            && self.config.settings.is_empty()
+            && self.config.scopes.is_empty();
+        if first && covers(&pattern, &ImagePath::literal(DROPIN)) {
+            self.config.dropin_include = true;
+        }
+        for path in expand(self.root, &pattern)? {
+            let circle = self.open.contains(&path);
+            if circle || self.open.len() > MAX_DEPTH || self.files >= MAX_FILES {
+                self.problems.push(problem(What::IncludeTooDeep));
+                continue;
+            }
+            match self.root.read(&path, MAX_BYTES) {
+                Ok(Some(text)) => self.file(&path, &text, scope)?,
+                Ok(None) => {}
+                Err(_) => self.problems.push(problem(What::Unreadable)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// True when the pattern names that path, component by component.
+fn covers(pattern: &[u8], path: &ImagePath) -> bool {
+    let parts: Vec<_> = components(pattern).collect();
+    parts.len() == path.components().count()
+        && path.components().zip(parts).all(|(name, part)| glob(name, part))
+}
+
+/// The names that glob(3) finds, sorted by their bytes.
+fn expand(root: &Root, pattern: &[u8]) -> Result<Vec<ImagePath>> {
+    let mut found = vec![ImagePath::root()];
+    for component in components(pattern) {
+        let mut next = Vec::new();
+        for folder in &found {
+            if is_glob(component) {
+                for entry in root.read_dir(folder)? {
+                    if glob(&entry.name, component) {
+                        next.extend(folder.join(&entry.name));
+                    }
+                }
+            } else {
+                next.extend(folder.join(unescape(component)));
+            }
+        }
+        found = next;
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn components(pattern: &[u8]) -> impl Iterator<Item = &[u8]> {
+    pattern.split(|b| *b == b'/').filter(|part| !part.is_empty() && *part != b".")
+}
