@@ -97,8 +97,9 @@ impl Criterion {
             b"address" if address::valid(&value) => Self::Address(value),
             b"localaddress" if address::valid(&value) => Self::LocalAddress(value),
             b"localport" => match std::str::from_utf8(&value).ok().and_then(|v| v.parse().ok()) {
-                Some(port) if port != 0 => Self::LocalPort(port),
-                _ => Self::Undecidable,
+                Some(port) => Self::LocalPort(port),
+                // Out of range, or the name of a service.
+                None => Self::Undecidable,
             },
             b"rdomain" => Self::RDomain(value),
             _ => Self::Undecidable,
@@ -195,7 +196,8 @@ mod tests {
             let words: Vec<_> = words.split_whitespace().map(|w| w.as_bytes().to_vec()).collect();
             Condition::parse(&words).1
         };
-        for words in ["", "user", "all user ann", "exec x", "localport 0", "address 10.0.0.1/8"] {
+        for words in ["", "user", "all user ann", "exec x", "localport 65536", "address 10.0.0.1/8"]
+        {
             assert!(refused(words), "{words}");
         }
         assert!(!refused("user ann localport 22 rdomain x"));

@@ -1,6 +1,6 @@
 //! What sshd(8) would do: its configuration with includes and `Match` blocks, and what follows from
 //! it for logins. Source: sshd_config(5); where the manual is silent, OpenSSH 9.2 was asked
-//! (`tests/sshd_oracle.rs` compares with the real program).
+//! (`tests/sshd_oracle` compares with the real program).
 
 mod address;
 mod condition;

@@ -10,10 +10,12 @@ use base64::engine::general_purpose::STANDARD;
 
 pub use options::{KeyOption, Options};
 
+use super::public_key;
+
 /// A line of the file. Blank lines and comments are neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// A key that sshd would look at.
+    /// A key that sshd would look at, or one of a type that is not known here.
     Key(KeyLine<'a>),
     /// A line that sshd passes over as no key.
     Skipped {
@@ -33,6 +35,8 @@ pub enum Why {
     OpenQuote,
     /// The blob is of another type than the line says.
     TypeMismatch,
+    /// The blob is cut, or its fields are not those of its type.
+    BrokenBlob,
 }
 
 /// One key. Public keys are no secrets, but options may hold some (`environment=`, `command=`).
@@ -104,9 +108,9 @@ fn read(line: &[u8], number: usize) -> Line<'_> {
     let (options, rest) = line.split_at(end);
     match key(skip_blanks(rest)) {
         Ok(key) => Line::Key(key.line(number, Some(options))),
-        // A mismatch is the better explanation, wherever it was seen.
-        Err(Why::TypeMismatch) => Line::Skipped { number, why: Why::TypeMismatch },
-        Err(_) => Line::Skipped { number, why: plain.err().unwrap_or(Why::NoKey) },
+        // A key that was nearly read explains more than none.
+        Err(Why::NoKey) => Line::Skipped { number, why: plain.err().unwrap_or(Why::NoKey) },
+        Err(why) => Line::Skipped { number, why },
     }
 }
 
@@ -137,6 +141,9 @@ fn key(text: &[u8]) -> Result<Read<'_>, Why> {
         .ok_or(Why::NoKey)?;
     if named != written(key_type) {
         return Err(Why::TypeMismatch);
+    }
+    if public_key::is_broken(&blob) {
+        return Err(Why::BrokenBlob);
     }
     Ok(Read { key_type, blob, comment: rest.trim_ascii() })
 }
@@ -228,6 +235,7 @@ mod tests {
         assert_eq!(skipped(&format!("ssh-rsa {blob}")), Why::TypeMismatch);
         assert_eq!(skipped(&format!("no-pty ssh-rsa {blob}")), Why::TypeMismatch);
         assert_eq!(skipped(&format!("command=\"x {KEY}")), Why::OpenQuote);
+        assert_eq!(skipped(KEY.get(..60).unwrap()), Why::BrokenBlob);
         assert_eq!(skipped(&format!("{KEY}=")), Why::NoKey);
         assert_eq!(lines(b"\n# c\n \t\n  # c\n\r\n").count(), 0);
         let numbers: Vec<_> = lines(format!("x\n\n{KEY}\n").as_bytes())

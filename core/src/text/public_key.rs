@@ -31,6 +31,12 @@ pub fn kind(blob: &[u8]) -> Kind {
     parse(blob).map_or(Kind::Unknown, |parsed| parsed.key.kind())
 }
 
+/// True when the blob begins with a type that is known here and is cut or malformed: sshd reads no
+/// key in it, whereas a type that is not known may be one of a newer release.
+pub fn is_broken(blob: &[u8]) -> bool {
+    blob::names_known_type(blob) && parse(blob).is_none()
+}
+
 /// True when the blob is a certificate of a known kind.
 pub fn is_certificate(blob: &[u8]) -> bool {
     parse(blob).is_some_and(|parsed| parsed.certificate)
@@ -97,9 +103,12 @@ mod tests {
         for end in 0..blob.len() {
             assert_eq!(kind(&blob[..end]), Kind::Unknown);
             assert_eq!(check(&blob[..end]), Err(Weakness::Malformed));
+            assert_eq!(is_broken(&blob[..end]), end >= 4 + "ssh-ed25519".len());
         }
         assert_eq!(kind(&[&blob[..], b"x"].concat()), Kind::Unknown, "bytes behind the key");
-        assert_eq!(kind(&strings(&[b"ssh-xmss@openssh.com", b""])), Kind::Unknown);
+        let foreign = strings(&[b"ssh-xmss@openssh.com", b""]);
+        assert_eq!(kind(&foreign), Kind::Unknown);
+        assert!(!is_broken(&foreign) && !is_broken(&blob));
     }
 
     proptest! {

@@ -138,6 +138,25 @@ fn plain_name(name: &[u8]) -> (Vec<u8>, bool) {
     ([stem, vendor].concat(), true)
 }
 
+/// True when the blob begins with a type that is taken apart here, so that a blob which cannot be
+/// is broken and not merely foreign.
+pub(super) fn names_known_type(blob: &[u8]) -> bool {
+    let mut rest = blob;
+    string(&mut rest).is_some_and(|name| KNOWN.contains(&plain_name(name).0.as_slice()))
+}
+
+/// The types that [`key`] reads.
+const KNOWN: [&[u8]; 8] = [
+    b"ssh-rsa",
+    b"ssh-dss",
+    b"ssh-ed25519",
+    b"sk-ssh-ed25519@openssh.com",
+    b"sk-ecdsa-sha2-nistp256@openssh.com",
+    b"ecdsa-sha2-nistp256",
+    b"ecdsa-sha2-nistp384",
+    b"ecdsa-sha2-nistp521",
+];
+
 fn key<'a>(name: &[u8], rest: &mut &'a [u8]) -> Option<Key<'a>> {
     Some(match name {
         b"ssh-rsa" => Key::Rsa { exponent: mpint(rest)?, modulus: mpint(rest)? },
