@@ -5,31 +5,30 @@ mod container;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
+use disinherit_tests::Result;
 use disinherit_tests::needs::{Need, is_root};
 use libtest_mimic::Arguments;
 
 /// Set in the copy of this program that runs in a mount namespace of its own.
 const MARK: &str = "DISINHERIT_TESTS_PRIVATE_MOUNTS";
 
-fn main() -> ExitCode {
+fn main() -> Result<ExitCode> {
     if is_root() && std::env::var_os(MARK).is_none() && Need::Mount.missing().is_none() {
         return run_with_private_mounts();
     }
     let mut trials = Vec::new();
     trials.extend(container::trials());
     let arguments = Arguments::from_args();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
 
 /// What a killed test run has mounted disappears with its last process.
-fn run_with_private_mounts() -> ExitCode {
-    let Ok(this) = std::env::current_exe() else { return ExitCode::FAILURE };
+fn run_with_private_mounts() -> Result<ExitCode> {
     let error = Command::new("unshare")
         .args(["--mount", "--propagation", "private"])
-        .arg(this)
+        .arg(std::env::current_exe()?)
         .args(std::env::args_os().skip(1))
         .env(MARK, "1")
         .exec();
-    eprintln!("cannot start the tests in a mount namespace: {error}");
-    ExitCode::FAILURE
+    Err(error.into())
 }

@@ -8,15 +8,30 @@
 //! |---|---|
 //! | [`base`] | the dirty Debian base: bootable image, unpacked tree, planted secrets |
 //! | [`nspawn`] | a container booted from a throw-away layer over a tree |
+//! | [`qemu`], [`seed`] | a virtual machine with an identity and what its platform tells it |
+//! | [`ssh`] | logins with the real client, by key and by password |
+//! | [`packer`] | a real Packer building from the base |
+//! | [`promise`] | what `make demo` shows, one function for each boot |
+//! | [`tree`] | a snapshot of a tree and what differs between two |
+//! | [`timing`] | named steps with their times |
+//! | [`dist`] | the programs that `make dist` made |
 //! | [`command`], [`deadline`] | processes that die with the test; waiting for a condition, with a limit |
 //! | [`needs`] | what a test needs, and what happens where it is missing |
 
 pub mod base;
 pub mod command;
 pub mod deadline;
+pub mod dist;
 pub mod layer;
 pub mod needs;
 pub mod nspawn;
+pub mod packer;
+pub mod promise;
+pub mod qemu;
+pub mod seed;
+pub mod ssh;
+pub mod timing;
+pub mod tree;
 
 /// A failed expectation or a step that could not be done; the text says which.
 #[derive(Debug)]

@@ -29,8 +29,10 @@ pub enum Need {
     Go,
     /// What the base image is made with.
     BaseTools,
-    /// A client for key and password logins.
+    /// Clients for key and password logins, and the maker of seeds.
     Ssh,
+    /// The released programs.
+    Dist,
 }
 
 impl Need {
@@ -51,7 +53,13 @@ impl Need {
                 &["mmdebstrap", "mke2fs", "sfdisk", "grub-mkimage", "qemu-img"],
                 "mmdebstrap e2fsprogs fdisk grub-common grub-pc-bin qemu-utils",
             ),
-            Self::Ssh => missing_tools(&["ssh", "ssh-keygen", "sshpass"], "openssh-client sshpass"),
+            Self::Ssh => missing_tools(
+                &["ssh", "ssh-keygen", "ssh-keyscan", "sshpass", "genisoimage"],
+                "openssh-client sshpass genisoimage",
+            ),
+            Self::Dist => {
+                (!crate::dist::is_built()).then(|| "the released programs: make dist".to_owned())
+            }
         }
     }
 }
