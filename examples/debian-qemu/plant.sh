@@ -50,7 +50,7 @@ for owner in "$home" /root; do
     chmod 0700 "$tree$owner/.ssh"
     cat "$output/builder_key.pub" >"$tree$owner/.ssh/authorized_keys"
     chmod 0600 "$tree$owner/.ssh/authorized_keys"
-    planted "authorized-key${owner##*/}" "$owner/.ssh/authorized_keys" "$(cut -d' ' -f2 "$output/builder_key.pub")"
+    planted "authorized-key-${owner##*/}" "$owner/.ssh/authorized_keys" "$(cut -d' ' -f2 "$output/builder_key.pub")"
 done
 
 # A private key of its own, a history with a token, cloud credentials, a database password.

@@ -1,0 +1,29 @@
+# `make demo` shows the main job, `make test` runs every test. Both install what they need
+# through apt (with sudo when not root); elsewhere they name what is missing.
+
+.POSIX:
+
+CARGO ?= cargo
+
+.PHONY: all demo test dist setup clean
+
+all: dist
+
+# The released programs in build/dist: static, stripped, the guest's inside the plugin.
+dist:
+	tests/dist.sh
+
+setup:
+	tests/setup.sh
+
+# A real Packer build with the scrub as last provisioner, then three boots of its result.
+demo: setup dist
+	tests/as-root.sh $(CARGO) run --quiet --package disinherit-tests --bin demo
+
+# Everything: form, unit tests as root and as nobody, containers, Packer, virtual machines.
+test: setup
+	tests/all.sh
+
+clean:
+	$(CARGO) clean
+	rm -rf build

@@ -1,0 +1,51 @@
+#!/bin/sh
+# All tests, part by part; prints the time of each and ends with a table.
+# shellcheck disable=SC2317 # the functions are called by `part`
+set -u
+cd "$(dirname "$0")/.." || exit
+PATH=$PATH:/usr/sbin:/sbin:/usr/local/go/bin:$HOME/.cargo/bin:$PWD/build/tools/bin
+export PATH
+table='' result=0 all=$(date +%s)
+
+# part NAME COMMAND...: a failed part does not keep the others from running.
+part() {
+    name=$1 started=$(date +%s)
+    shift
+    echo "==> $name"
+    if "$@"; then outcome=ok; else outcome=FAILED result=1; fi
+    table="$table$(printf '%-34s %6d s  %s' "$name" $(($(date +%s) - started)) $outcome)
+"
+}
+
+quiet_doc() { RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --no-deps --all-features; }
+
+# Unit tests of every crate as another user: cargo passes each test program to a runner.
+unit_tests_through() {
+    host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+    env "CARGO_TARGET_${host}_RUNNER=$PWD/$1" cargo test --quiet --workspace --lib --bins
+}
+
+end_to_end() {
+    program=$(cargo test --package disinherit-tests --test it --no-run 2>&1 | sed -n 's/.*(\(.*\))$/\1/p')
+    [ -n "$program" ] || { echo 'the end-to-end tests do not build' >&2; return 1; }
+    tests/as-root.sh "$program" --test-threads=1
+}
+
+part 'form: cargo fmt' cargo fmt --all --check
+part 'form: shellcheck' shellcheck tests/*.sh examples/*/*.sh .ci/run
+part 'lints: clippy' cargo clippy --quiet --workspace --all-targets -- -D warnings
+part 'docs: rustdoc' quiet_doc
+part 'dependencies: cargo-deny' cargo deny --all-features check bans licenses sources
+part 'doc tests' cargo test --quiet --workspace --doc
+if [ "$(id -u)" = 0 ]; then
+    part 'unit tests as nobody' unit_tests_through tests/as-nobody.sh
+    part 'unit tests as root' cargo test --quiet --workspace --lib --bins
+else
+    part "unit tests as $(id -un)" cargo test --quiet --workspace --lib --bins
+    part 'unit tests as root' unit_tests_through tests/as-root.sh
+fi
+part 'released programs: make dist' tests/dist.sh
+part 'end to end' end_to_end
+
+printf '\n%s%-34s %6d s\n' "$table" total $(($(date +%s) - all))
+exit $result

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Builds the released programs into build/dist: static, so that they start on any Linux of this
+# architecture, with glibc, musl or no C library at all.
+set -eu
+cd "$(dirname "$0")/.."
+
+# An explicit target keeps the static C library away from procedural macros, which the
+# compiler loads as shared objects.
+target=$(rustc -vV | sed -n 's/^host: //p')
+RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
+export RUSTFLAGS
+built=${CARGO_TARGET_DIR:-target}/$target/release
+dist=build/dist
+mkdir -p $dist
+
+cargo build --quiet --release --target "$target" --package disinherit-firstboot
+cargo build --quiet --release --target "$target" --package packer-plugin-disinherit
+install -m 0755 "$built/disinherit-firstboot" $dist/
+install -m 0755 "$built/packer-plugin-disinherit" $dist/packer-plugin-disinherit
+for program in disinherit-firstboot packer-plugin-disinherit; do
+    printf '%s: %s bytes\n' "$dist/$program" "$(stat -c %s "$dist/$program")"
+done

