@@ -96,8 +96,14 @@ type Outcome = Result<ExitStatus, GuestError>;
 struct Progress {
     outcome: Mutex<Option<Outcome>>,
     changed: Condvar,
-    /// Streams to reset when the command is given up.
-    open: Mutex<Vec<Handle>>,
+    streams: Mutex<Streams>,
+}
+
+/// Streams to reset when the command is given up, those too that come only later.
+#[derive(Debug, Default)]
+struct Streams {
+    open: Vec<Handle>,
+    abandoned: bool,
 }
 
 impl Progress {
@@ -105,8 +111,16 @@ impl Progress {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self) -> MutexGuard<'_, Vec<Handle>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened(&self, handle: Handle) {
+        let mut streams = self.streams();
+        if streams.abandoned {
+            handle.reset();
+        }
+        streams.open.push(handle);
     }
 }
 
@@ -188,7 +202,9 @@ impl Running {
 
     /// Gives the command up: its streams are reset, its output is lost; it may run on in the guest.
     pub fn abandon(self) {
-        for handle in self.progress.open().drain(..) {
+        let mut streams = self.progress.streams();
+        streams.abandoned = true;
+        for handle in streams.open.drain(..) {
             handle.reset();
         }
     }
@@ -236,7 +252,7 @@ fn supervise(
     let take = |stream: &Expectation| {
         let stream =
             stream.wait(Some(PATIENCE)).map_err(|error| GuestError::from_stream(WHAT, &error))?;
-        progress.open().push(stream.handle());
+        progress.opened(stream.handle());
         Ok::<Stream, GuestError>(stream)
     };
     let response = take(&expected.response)?;
@@ -262,7 +278,7 @@ fn supervise(
     if let Some(stdin) = stdin_handle {
         stdin.close();
     }
-    progress.open().clear();
+    progress.streams().open.clear();
     read.map_err(|error| GuestError::from_stream("run a command on the guest", &error))?;
     for result in drained {
         match result {

@@ -32,6 +32,8 @@ pub fn serve_connection(
 ) -> Ended {
     match Connection::open(connection, encoding, provisioner) {
         Ok(connection) => connection.serve(),
+        // Packer changed its mind before the first call.
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => Ended::Clean,
         Err(error) => Ended::Broken(format!("set up the connection to Packer: {error}")),
     }
 }
@@ -52,7 +54,10 @@ impl Connection {
         let (session, incoming) = Session::start(Role::Server, connection, writer)?;
         let (broker, mut expected) = Broker::start(session.clone(), incoming, &[0])?;
         let control = match expected.pop() {
-            Some(first) => first.wait(None)?,
+            Some(first) => first.wait(None).map_err(|error| match session.end() {
+                Some(SessionEnd::Closed) | None => error,
+                Some(end) => std::io::Error::new(std::io::ErrorKind::InvalidData, end),
+            })?,
             None => return Err(std::io::ErrorKind::NotFound.into()),
         };
         let server = Server::new(control);

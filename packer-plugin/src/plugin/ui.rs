@@ -20,6 +20,11 @@ impl Ui {
         self.call("Ui.Say", &text.into());
     }
 
+    /// Detail below a `say`: `    build: text` in Packer 1.6, the same as `say` in 1.16.
+    pub fn message(&self, text: &str) {
+        self.call("Ui.Message", &text.into());
+    }
+
     /// Problems: red, to stderr.
     pub fn error(&self, text: &str) {
         self.call("Ui.Error", &text.into());
