@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -85,7 +85,10 @@ impl ImagePath {
     /// True when this is `dir` or lies below it, compared component by component.
     pub fn starts_with(&self, dir: &Self) -> bool {
         dir.0 == b"/"
-            || self.0.strip_prefix(dir.0.as_slice()).is_some_and(|r| r.is_empty() || r[0] == b'/')
+            || self
+                .0
+                .strip_prefix(dir.0.as_slice())
+                .is_some_and(|r| r.is_empty() || r.starts_with(b"/"))
     }
 
     /// Lossless text: valid UTF-8 as it is, other bytes and control characters as `\xNN`, a
@@ -142,8 +145,7 @@ pub fn unescape(text: &str) -> Option<Vec<u8>> {
 
 fn push_hex(out: &mut String, bytes: &[u8]) {
     for byte in bytes {
-        // Writing to a String cannot fail.
-        drop(write!(out, "\\x{byte:02x}"));
+        out.push_str(&format!("\\x{byte:02x}"));
     }
 }
 

@@ -21,8 +21,10 @@ use rustix::io::Errno;
 
 pub use meta::{FileKind, Meta};
 pub use read::Entry;
+pub(crate) use read::{list, read_up_to};
 use resolve::Resolver;
 pub use target::Target;
+pub(crate) use target::mount_of;
 use walk::{Last, Stop, walk};
 
 use crate::error::{Error, Result};

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, statat};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, fstat, openat, statat, statx};
+use rustix::io::{Errno, retry_on_intr};
 
-use super::resolve::{ROUNDS, Resolver};
+use super::resolve::Resolver;
 use super::walk::{Last, Stop, Walked, readable_dir, walk};
 use super::{Links, Meta, Root, found, os};
 use crate::error::{Error, Result};
@@ -16,7 +17,7 @@ use crate::path::ImagePath;
 /// hits this entry of this directory or nothing.
 #[derive(Debug)]
 pub struct Target {
-    dir: File,
+    dir: Arc<File>,
     name: Vec<u8>,
     path: ImagePath,
 }
@@ -36,7 +37,7 @@ impl Root {
                     return Ok(None);
                 };
                 let name = path.file_name().unwrap_or_default().to_vec();
-                Ok(Some(Target { dir: File::from(dir), name, path: path.clone() }))
+                Ok(Some(Target::below(Arc::new(File::from(dir)), name, path.clone())))
             }
             _ => self.walked_target(path, links, Last::Keep),
         }
@@ -60,11 +61,16 @@ impl Root {
         let Walked { last: Some((name, _)), .. } = walked else {
             return Err(Error::refused("change", path).because("it is the root itself"));
         };
-        Ok(dir.zip(real).map(|(dir, path)| Target { dir, name, path }))
+        Ok(dir.zip(real).map(|(dir, path)| Target::below(Arc::new(dir), name, path)))
     }
 }
 
 impl Target {
+    /// The entry `name` of an open directory; `path` is for messages.
+    pub(crate) fn below(dir: Arc<File>, name: Vec<u8>, path: ImagePath) -> Self {
+        Self { dir, name, path }
+    }
+
     /// The state of the entry itself, a link not followed; `None` when there is none.
     ///
     /// # Errors
@@ -91,20 +97,33 @@ impl Target {
         &self.dir
     }
 
-    /// Opens the entry, which must still be the object that `expected` describes. A link is never
-    /// followed, and a FIFO or a lease never blocks.
+    /// Opens the entry, which must still be the object that `expected` describes and may not be
+    /// mounted from elsewhere. A link is never followed, and a FIFO or a lease never blocks.
+    ///
+    /// # Errors
+    /// `ESTALE` for another object, `EXDEV` for a mount.
     pub(crate) fn open(&self, flags: OFlags, expected: &Meta) -> Result<OwnedFd, Errno> {
         let safe = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        for _ in 0..ROUNDS {
-            match openat(self.dir.as_fd(), self.name.as_slice(), flags | safe, Mode::empty()) {
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-                Ok(handle) => {
-                    let same = Meta::of(&fstat(&handle)?).same_object(expected);
-                    return if same { Ok(handle) } else { Err(Errno::STALE) };
-                }
-            }
+        let open = || openat(self.dir.as_fd(), self.name.as_slice(), flags | safe, Mode::empty());
+        let handle = retry_on_intr(open).map_err(|errno| match errno {
+            // Missing, a link, or a socket or FIFO by now.
+            Errno::NOENT | Errno::LOOP | Errno::NXIO => Errno::STALE,
+            errno => errno,
+        })?;
+        if !Meta::of(&fstat(&handle)?).same_object(expected) {
+            return Err(Errno::STALE);
         }
-        Err(Errno::INTR)
+        if mount_of(&handle)? != mount_of(&*self.dir)? {
+            return Err(Errno::XDEV);
+        }
+        Ok(handle)
+    }
+}
+
+/// What tells one mount from another: the mount's number, or before Linux 5.8 the device.
+pub(crate) fn mount_of(object: impl AsFd) -> Result<u64, Errno> {
+    match statx(&object, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
+        Ok(statx) if statx.stx_mask & StatxFlags::MNT_ID.bits() != 0 => Ok(statx.stx_mnt_id),
+        _ => fstat(&object).map(|stat| Meta::of(&stat).dev),
     }
 }
