@@ -13,6 +13,7 @@ mod tables;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use dice::Dice;
 use lab::{Lab, SSHD, people};
@@ -33,6 +34,11 @@ fn main() {
 fn missing() -> Option<String> {
     if !Path::new(SSHD).exists() {
         return Some("sshd is not installed".to_string());
+    }
+    for program in ["ssh-keygen", "unshare"] {
+        if Command::new(program).arg("--help").output().is_err() {
+            return Some(format!("{program} is not installed"));
+        }
     }
     let lab = Lab::new(&[("sshd_config", "Port 22\n")]);
     lab.ask(None).err().map(|text| format!("sshd cannot be asked here: {text}"))
