@@ -2,7 +2,7 @@
 
 use super::Accounts;
 use crate::root::{FileKind, Meta, Root};
-use crate::{ImagePath, Result};
+use crate::{Error, ImagePath, Result};
 
 /// A home directory that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,29 +66,43 @@ const MAX_BYTES: u64 = 1 << 20;
 impl Accounts {
     /// The homes that exist: those of all accounts, the skeletons, and every directory below the
     /// usual parents of homes and the `HOME=` of `/etc/default/useradd`. A directory that several
-    /// paths lead to is listed once. System directories are left out, whatever passwd says.
+    /// paths lead to is listed once. System directories are left out, whatever passwd says. A home
+    /// that cannot be looked at (a circle of links, a name that is too long) goes to the log; see
+    /// [`Accounts::homes_and_problems`].
     ///
     /// # Errors
-    /// A directory cannot be looked at.
+    /// A parent of homes cannot be listed.
     pub fn homes(&self, root: &Root) -> Result<Vec<Home>> {
-        let mut found = Found { root, homes: Vec::new() };
+        let (homes, problems) = self.homes_and_problems(root)?;
+        for problem in problems {
+            log::warn!("{}", problem.report());
+        }
+        Ok(homes)
+    }
+
+    /// The homes as [`Accounts::homes`] has them, and what kept others from being looked at.
+    ///
+    /// # Errors
+    /// As [`Accounts::homes`].
+    pub fn homes_and_problems(&self, root: &Root) -> Result<(Vec<Home>, Vec<Error>)> {
+        let mut found = Found { root, homes: Vec::new(), problems: Vec::new() };
         for account in self.iter() {
             if let Some(path) = ImagePath::new(&account.home).filter(|_| !account.home.is_empty()) {
-                found.add(path, Some(&account.name))?;
+                found.add(&path, Some(&account.name));
             }
         }
         for path in SKELETONS.map(ImagePath::literal) {
-            found.add(path, None)?;
+            found.add(&path, None);
         }
         for parent in parents(root)? {
             for entry in root.read_dir(&parent)? {
                 let path = parent.join(&entry.name);
                 if let (FileKind::Directory, Some(path)) = (entry.kind, path) {
-                    found.add(path, None)?;
+                    found.add(&path, None);
                 }
             }
         }
-        Ok(found.homes.into_iter().map(|(_, home)| home).collect())
+        Ok((found.homes.into_iter().map(|(_, home)| home).collect(), found.problems))
     }
 }
 
@@ -96,21 +110,35 @@ impl Accounts {
 struct Found<'a> {
     root: &'a Root,
     homes: Vec<((u64, u64), Home)>,
+    problems: Vec<Error>,
 }
 
 impl Found<'_> {
-    fn add(&mut self, path: ImagePath, owner: Option<&[u8]>) -> Result<()> {
-        if is_system(&path) {
-            return Ok(());
+    fn add(&mut self, path: &ImagePath, owner: Option<&[u8]>) {
+        match self.identify(path) {
+            Ok(Some(id)) => self.note(id, path, owner),
+            Ok(None) => {}
+            Err(problem) => self.problems.push(problem),
+        }
+    }
+
+    /// Device and inode of a directory that may be a home.
+    fn identify(&self, path: &ImagePath) -> Result<Option<(u64, u64)>> {
+        if is_system(path) {
+            return Ok(None);
         }
         // A system directory reached by another name (`/bin` of a merged /usr, a link) is one too.
-        let Some(real) = self.root.canonical(&path)?.filter(|real| !is_system(real)) else {
-            return Ok(());
+        let Some(real) = self.root.canonical(path)?.filter(|real| !is_system(real)) else {
+            return Ok(None);
         };
-        let Some(Meta { kind: FileKind::Directory, dev, ino, .. }) = self.root.stat(&real)? else {
-            return Ok(());
-        };
-        let index = self.homes.iter().position(|(id, _)| *id == (dev, ino));
+        Ok(match self.root.stat(&real)? {
+            Some(Meta { kind: FileKind::Directory, dev, ino, .. }) => Some((dev, ino)),
+            _ => None,
+        })
+    }
+
+    fn note(&mut self, id: (u64, u64), path: &ImagePath, owner: Option<&[u8]>) {
+        let index = self.homes.iter().position(|(other, _)| *other == id);
         let owner = owner.map(<[u8]>::to_vec);
         match index.and_then(|index| self.homes.get_mut(index)) {
             Some((_, home)) => {
@@ -118,11 +146,10 @@ impl Found<'_> {
                 home.owners.extend(new);
             }
             None => {
-                let home = Home { path, owners: owner.into_iter().collect() };
-                self.homes.push(((dev, ino), home));
+                let home = Home { path: path.clone(), owners: owner.into_iter().collect() };
+                self.homes.push((id, home));
             }
         }
-        Ok(())
     }
 }
 

@@ -114,3 +114,24 @@ fn homes_wherever_they_lie_and_each_once() {
         ]
     );
 }
+
+#[test]
+fn a_home_in_a_circle_stops_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = "n".repeat(5000);
+    let rows = format!("sly:x:1:1::/opt/a:\nlong:x:2:2::/{long}:\nann:x:3:3::/srv/ann:\n");
+    write(dir.path(), "/etc/passwd", rows.as_bytes());
+    make(dir.path(), b"/srv/ann");
+    make(dir.path(), b"/opt");
+    symlink("b", dir.path().join("opt/a")).unwrap();
+    symlink("a", dir.path().join("opt/b")).unwrap();
+    for root in
+        [Root::offline(dir.path()).unwrap(), Root::offline(dir.path()).unwrap().without_openat2()]
+    {
+        let accounts = Accounts::load(&root).unwrap();
+        let (homes, problems) = accounts.homes_and_problems(&root).unwrap();
+        assert_eq!(homes.len(), 1);
+        assert_eq!(homes[0].path, ImagePath::literal("/srv/ann"));
+        assert_eq!(problems.len(), 2, "{problems:?}");
+    }
+}

@@ -32,7 +32,7 @@ pub enum What {
     IncludeTooDeep,
     /// An include that begins with `~`: sshd looks for it below its own working directory.
     IncludeTilde,
-    /// An included name that exists and cannot be read as a file.
+    /// An include that exists and cannot be read as a file, or a folder that cannot be listed.
     Unreadable,
     /// A key file whose path has a `%` that sshd does not expand there (logins end in an error), or
     /// lies in the home of a named user (`~bob/`), which is not looked up here.
@@ -74,8 +74,8 @@ impl Config {
     /// without either gives an empty configuration, which is sshd's default.
     ///
     /// # Errors
-    /// The main file exists and cannot be read, or a folder of an include cannot be listed. What is
-    /// wrong inside the files comes back beside the configuration.
+    /// The main file exists and cannot be read, or the host keys cannot be looked for. What is wrong
+    /// with the text or an include comes back beside the configuration.
     pub fn load(root: &Root) -> Result<(Self, Vec<Problem>)> {
         for main in MAIN.map(ImagePath::literal) {
             if root.stat(&main)?.is_some() {
@@ -101,7 +101,7 @@ impl Config {
         };
         if let Some(text) = root.read(&main, MAX_BYTES)? {
             loader.config.main = Some(main.clone());
-            loader.file(&main, &text, None)?;
+            loader.file(&main, &text, None);
         }
         let Loader { mut config, mut problems, .. } = loader;
         config.find_host_keys(root)?;
@@ -130,7 +130,7 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     /// Reads one file inside `outer`. Its own `Match` blocks end with it.
-    fn file(&mut self, path: &ImagePath, text: &[u8], outer: Option<usize>) -> Result<()> {
+    fn file(&mut self, path: &ImagePath, text: &[u8], outer: Option<usize>) {
         self.open.push(path.clone());
         self.files += 1;
         let at = |line| Source { file: path.clone(), line };
@@ -149,7 +149,7 @@ impl Loader<'_> {
                 "match" => scope = Some(self.open_block(&args, source, outer)),
                 "include" => {
                     for pattern in &args {
-                        self.include(pattern, &source, scope)?;
+                        self.include(pattern, &source, scope);
                     }
                 }
                 _ => {
@@ -159,7 +159,6 @@ impl Loader<'_> {
             }
         }
         self.open.pop();
-        Ok(())
     }
 
     fn open_block(&mut self, args: &[Vec<u8>], source: Source, parent: Option<usize>) -> usize {
@@ -171,18 +170,18 @@ impl Loader<'_> {
         self.config.scopes.len() - 1
     }
 
-    fn include(&mut self, pattern: &[u8], source: &Source, scope: Option<usize>) -> Result<()> {
+    fn include(&mut self, pattern: &[u8], source: &Source, scope: Option<usize>) {
         let problem = |what| Problem { source: source.clone(), what };
         let pattern = match pattern.first() {
             Some(b'/') => pattern.to_vec(),
             Some(b'~') => {
                 self.problems.push(problem(What::IncludeTilde));
-                return Ok(());
+                return;
             }
             Some(_) => [DIRECTORY, pattern].concat(),
             None => {
                 self.problems.push(problem(What::NoArgument));
-                return Ok(());
+                return;
             }
         };
         let first = self.open.len() == 1
@@ -191,19 +190,22 @@ impl Loader<'_> {
         if first && covers(&pattern, &ImagePath::literal(DROPIN)) {
             self.config.dropin_include = true;
         }
-        for path in expand(self.root, &pattern)? {
+        let (paths, complete) = expand(self.root, &pattern);
+        if !complete {
+            self.problems.push(problem(What::Unreadable));
+        }
+        for path in paths {
             let circle = self.open.contains(&path);
             if circle || self.open.len() > MAX_DEPTH || self.files >= MAX_FILES {
                 self.problems.push(problem(What::IncludeTooDeep));
                 continue;
             }
             match self.root.read(&path, MAX_BYTES) {
-                Ok(Some(text)) => self.file(&path, &text, scope)?,
+                Ok(Some(text)) => self.file(&path, &text, scope),
                 Ok(None) => {}
                 Err(_) => self.problems.push(problem(What::Unreadable)),
             }
         }
-        Ok(())
     }
 }
 
@@ -214,26 +216,32 @@ fn covers(pattern: &[u8], path: &ImagePath) -> bool {
         && path.components().zip(parts).all(|(name, part)| glob(name, part))
 }
 
-/// The names that glob(3) finds, sorted by their bytes.
-fn expand(root: &Root, pattern: &[u8]) -> Result<Vec<ImagePath>> {
+/// The names that glob(3) finds, sorted by their bytes; false when a folder could not be listed,
+/// which glob(3) passes over too.
+fn expand(root: &Root, pattern: &[u8]) -> (Vec<ImagePath>, bool) {
     let mut found = vec![ImagePath::root()];
+    let mut complete = true;
     for component in components(pattern) {
         let mut next = Vec::new();
         for folder in &found {
-            if is_glob(component) {
-                for entry in root.read_dir(folder)? {
-                    if glob(&entry.name, component) {
-                        next.extend(folder.join(&entry.name));
-                    }
-                }
-            } else {
+            if !is_glob(component) {
                 next.extend(folder.join(unescape(component)));
+                continue;
+            }
+            match root.read_dir(folder) {
+                Ok(entries) => next.extend(
+                    entries
+                        .iter()
+                        .filter(|entry| glob(&entry.name, component))
+                        .filter_map(|entry| folder.join(&entry.name)),
+                ),
+                Err(_) => complete = false,
             }
         }
         found = next;
     }
     found.sort();
-    Ok(found)
+    (found, complete)
 }
 
 fn components(pattern: &[u8]) -> impl Iterator<Item = &[u8]> {

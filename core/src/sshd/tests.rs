@@ -260,3 +260,16 @@ fn links_in_includes_stay_inside_the_image() {
     assert!(problems.is_empty(), "a dangling link includes nothing: {problems:?}");
     assert_eq!(config.settings().len(), 1);
 }
+
+#[test]
+fn an_include_through_a_circle_is_a_problem() {
+    let (dir, root) = tree(&[
+        ("/etc/ssh/sshd_config", "Include */*.conf\nPort 7\n"),
+        ("/etc/ssh/z/a.conf", "Port 8\n"),
+    ]);
+    std::os::unix::fs::symlink("loop", dir.path().join("etc/ssh/loop")).unwrap();
+    let (config, problems) = Config::load(&root).unwrap();
+    assert_eq!(possible(&config, "port"), ["8", "7"]);
+    let what: Vec<_> = problems.iter().map(|problem| problem.what).collect();
+    assert_eq!(what, [What::Unreadable]);
+}
