@@ -12,8 +12,10 @@ mod invocation;
 mod lines;
 mod panic_guard;
 pub mod process;
+mod running;
 mod service;
 mod stderr_log;
+mod supervise;
 mod transfer;
 mod ui;
 
@@ -21,12 +23,13 @@ use crate::wire::msgpack::Value;
 use crate::wire::spec::Attr;
 
 pub use cancel::{CancelToken, Subscription};
-pub use command::{Command, ExitStatus, Running, Sink, Waited};
+pub use command::{Command, ExitStatus, Sink};
 pub use describe::{DEFAULT_COMPONENT, describe_json};
 pub use guest::{Guest, GuestError};
 pub use invocation::Invocation;
 pub use lines::{LineSplitter, lines};
 pub use process::serve;
+pub use running::{Running, Waited};
 pub use service::{Ended, serve_connection};
 pub use transfer::FileInfo;
 pub use ui::Ui;

@@ -24,8 +24,8 @@ fn put_uint(number: u64, out: &mut Vec<u8>) {
 }
 
 fn put_int(number: i64, out: &mut Vec<u8>) {
-    let zigzag = (number.wrapping_shl(1) ^ (number >> 63)).cast_unsigned();
-    put_uint(zigzag, out);
+    let zigzag = number.wrapping_shl(1) ^ (number >> 63);
+    put_uint(u64::from_ne_bytes(zigzag.to_ne_bytes()), out);
 }
 
 fn take_uint(bytes: &mut &[u8]) -> Option<u64> {
@@ -45,7 +45,8 @@ fn take_uint(bytes: &mut &[u8]) -> Option<u64> {
 
 fn take_int(bytes: &mut &[u8]) -> Option<i64> {
     let zigzag = take_uint(bytes)?;
-    Some((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
+    let magnitude = i64::try_from(zigzag >> 1).ok()?;
+    Some(if zigzag & 1 == 0 { magnitude } else { !magnitude })
 }
 
 #[cfg(test)]

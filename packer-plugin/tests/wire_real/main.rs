@@ -3,6 +3,19 @@
 //! This program is its own plugin: started as Packer starts plugins, it serves the probe. Tests
 //! whose peer is not installed are counted as ignored; with `DISINHERIT_REQUIRE=1` they fail.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::too_many_lines,
+    unreachable_pub,
+    reason = "a test fails by a panic, and its program is its own output"
+)]
+
 mod packer166;
 mod peer;
 mod probe;

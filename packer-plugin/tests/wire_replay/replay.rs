@@ -36,8 +36,7 @@ impl Puppet {
     /// The recorded error of a method, if its last answer was one.
     fn error(&self, of: &str) -> Option<String> {
         let values = self.recorded.rpc(1);
-        let header =
-            values.chunks(2).map(|pair| &pair[0]).filter(|header| method(header) == of).last()?;
+        let header = values.chunks(2).map(|pair| &pair[0]).rfind(|header| method(header) == of)?;
         let text = header.get("Error").and_then(Value::as_str).unwrap();
         (!text.is_empty()).then(|| text.to_owned())
     }

@@ -7,6 +7,7 @@
 mod flow;
 mod header;
 mod outbox;
+mod receiver;
 mod session;
 mod stream;
 
