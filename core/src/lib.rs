@@ -3,9 +3,14 @@
 pub mod accounts;
 pub mod change;
 pub mod error;
+pub mod host_keys;
+pub mod identity;
+pub mod known_keys;
 pub mod lock;
+pub mod manifest;
 pub mod path;
 pub mod root;
+pub mod seal;
 pub mod sshd;
 mod sys;
 pub mod text;

@@ -1,2 +1,6 @@
-//! Placeholder until the command line exists.
-fn main() {}
+//! Keeps no inherited login, makes new host keys, opens sshd only to an injected key.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    disinherit_firstboot::main(std::env::args_os().skip(1))
+}

@@ -19,4 +19,5 @@ pub use config::{Args, Config, Setting, Source};
 pub use lexer::{Directive, Fault, parse};
 pub use load::{Problem, What};
 pub use login::{LoginFile, LoginSource};
+pub use pattern::matches as pattern_matches;
 pub use who::{User, Who};

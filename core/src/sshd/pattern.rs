@@ -1,7 +1,7 @@
 //! Wildcards: those of sshd's own lists, and those of glob(3) in `Include`.
 
 /// Matches `*` and `?` and nothing else, as ssh_config(5) "PATTERNS" has it.
-pub(super) fn matches(text: &[u8], pattern: &[u8]) -> bool {
+pub fn matches(text: &[u8], pattern: &[u8]) -> bool {
     let (mut t, mut p) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     while let Some(byte) = text.get(t) {

@@ -1,0 +1,368 @@
+//! The sealed manifest: what an image carried when it was captured.
+//!
+//! It is a deny list for the first boot. A public key that stands here is never taken for one that
+//! the platform has injected, and an account that had a password at capture has none afterwards.
+//! It holds no password hash (those could be cracked) and no time stamp (two builds of the same
+//! input give the same bytes).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::change;
+use crate::identity::Identity;
+use crate::path::ImagePath;
+use crate::root::{Links, Root};
+use crate::{Error, Result};
+
+/// Where the manifest lies in the image.
+pub const PATH: &str = "/var/lib/disinherit/manifest.json";
+
+/// Version of the format that this program writes and reads.
+pub const SCHEMA: u32 = 1;
+
+/// A manifest of a few hundred accounts and keys stays far below this.
+const LIMIT: u64 = 8 << 20;
+
+/// What the image carried when it was sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this format.
+    pub schema: u32,
+    /// Version of the program that sealed the image last.
+    pub version: String,
+    /// How the first boot decides.
+    #[serde(default)]
+    pub policy: BootPolicy,
+    /// Identifiers of the catalogue rules that were applied.
+    #[serde(default)]
+    pub rules: BTreeSet<String>,
+    /// Accounts of `/etc/passwd` at sealing, by name.
+    #[serde(default, with = "by_name")]
+    pub accounts: BTreeMap<String, Account>,
+    /// Public keys that sshd would have accepted.
+    #[serde(default)]
+    pub keys: BTreeSet<KeyHash>,
+    /// The part of `keys` that policy kept: they may log in, but are no evidence of injection.
+    #[serde(default)]
+    pub kept_keys: BTreeSet<KeyHash>,
+    /// Public halves of the host keys.
+    #[serde(default)]
+    pub host_keys: BTreeSet<KeyHash>,
+    /// Units of provisioning agents that the image enables.
+    #[serde(default)]
+    pub agents: BTreeSet<String>,
+    /// SHA-256 of the files of a cloud-init seed that lay in the image: it is no metadata service.
+    #[serde(default)]
+    pub seeds: BTreeSet<KeyHash>,
+    /// Identity of the machine that sealed the image, when it sealed itself.
+    #[serde(default)]
+    pub identity: Identity,
+}
+
+/// How the first boot decides; set at sealing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BootPolicy {
+    /// Whether a sealed key may count after all.
+    pub sealed_keys: SealedKeys,
+    /// Evidence that opens sshd beside an injected key: `kept` (a key that policy kept).
+    pub evidence: BTreeSet<String>,
+    /// What happens to a password that the platform sets.
+    pub injected_password: InjectedPassword,
+}
+
+/// What happens to a password that the platform sets for this instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InjectedPassword {
+    /// Locked again.
+    Refuse,
+    /// Works on the console, not for SSH.
+    #[default]
+    Console,
+    /// Works for SSH too.
+    Allow,
+}
+
+/// When a key that was in the image counts as injected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SealedKeys {
+    /// When this instance's own metadata declares it: teams build and launch with one key.
+    #[default]
+    Metadata,
+    /// Never.
+    Refuse,
+}
+
+/// One row of `/etc/passwd` at sealing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Login name, escaped as [`crate::path::escape`] does.
+    pub name: String,
+    /// User number, where the row had one.
+    pub uid: Option<u32>,
+    /// Home directory, escaped.
+    pub home: String,
+    /// Login shell, escaped.
+    pub shell: String,
+    /// The account had a hash (locked or not) or an empty field before sealing.
+    pub had_password: bool,
+}
+
+/// SHA-256 of a public key blob (or of a seed file), as 64 lower-case hexadecimal digits in JSON.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash(pub [u8; 32]);
+
+impl KeyHash {
+    /// Hash of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// 64 lower-case hexadecimal digits, the form in the manifest.
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// `SHA256:` and unpadded base64, as `ssh-keygen -l` prints a key's fingerprint.
+    pub fn fingerprint(&self) -> String {
+        use base64::Engine as _;
+        format!("SHA256:{}", base64::engine::general_purpose::STANDARD_NO_PAD.encode(self.0))
+    }
+}
+
+impl std::fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.fingerprint())
+    }
+}
+
+impl Serialize for KeyHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyHash {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl FromStr for KeyHash {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || Error::failed("read", "a SHA-256 that is not 64 hexadecimal digits");
+        parse_hex(text).map(Self).ok_or_else(wrong)
+    }
+}
+
+fn parse_hex(text: &str) -> Option<[u8; 32]> {
+    let mut out = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(out)
+}
+
+/// [`PATH`] as an image path.
+pub fn path() -> ImagePath {
+    ImagePath::literal(PATH)
+}
+
+impl Default for Manifest {
+    fn default() -> Self {
+        Self::new(env!("CARGO_PKG_VERSION"))
+    }
+}
+
+impl Manifest {
+    /// A manifest that lists nothing, sealed by this version.
+    pub fn new(version: &str) -> Self {
+        Self {
+            schema: SCHEMA,
+            version: version.to_owned(),
+            policy: BootPolicy::default(),
+            rules: BTreeSet::new(),
+            accounts: BTreeMap::new(),
+            keys: BTreeSet::new(),
+            kept_keys: BTreeSet::new(),
+            host_keys: BTreeSet::new(),
+            agents: BTreeSet::new(),
+            seeds: BTreeSet::new(),
+            identity: Identity::default(),
+        }
+    }
+
+    /// Reads the manifest of `root`; `None` when the image is not sealed.
+    ///
+    /// # Errors
+    /// When the file is there but cannot be read, is no JSON, or has another schema: the image is
+    /// sealed, and nobody may conclude the opposite.
+    pub fn read(root: &Root) -> Result<Option<Self>> {
+        let Some(bytes) = root.read(&ImagePath::literal(PATH), LIMIT)? else { return Ok(None) };
+        Self::from_json(&bytes).map(Some)
+    }
+
+    /// Parses what [`Manifest::to_json`] wrote. Unknown members are ignored, another schema is not.
+    ///
+    /// # Errors
+    /// When `bytes` are no manifest of schema 1.
+    pub fn from_json(bytes: &[u8]) -> Result<Self> {
+        let manifest: Self = serde_json::from_slice(bytes)
+            .map_err(|e| Error::failed("parse", PATH).because(e).remedy(REMEDY))?;
+        if manifest.schema != SCHEMA {
+            let what = format!("{PATH} (schema {}, known is {SCHEMA})", manifest.schema);
+            return Err(Error::failed("understand", what).remedy(REMEDY));
+        }
+        Ok(manifest)
+    }
+
+    /// Adds what another sealing found; nothing is ever taken out. Policy and version become the
+    /// later ones; a password bit stays set; an account known under both keeps its newer row.
+    #[must_use]
+    pub fn extend(mut self, other: &Self) -> Self {
+        self.version.clone_from(&other.version);
+        self.policy.clone_from(&other.policy);
+        self.rules.extend(other.rules.iter().cloned());
+        self.keys.extend(&other.keys);
+        self.kept_keys.clone_from(&other.kept_keys);
+        self.host_keys.extend(&other.host_keys);
+        self.agents.extend(other.agents.iter().cloned());
+        self.seeds.extend(&other.seeds);
+        if !other.identity.is_empty() {
+            self.identity.clone_from(&other.identity);
+        }
+        for (name, account) in &other.accounts {
+            let had = self.accounts.get(name).is_some_and(|a| a.had_password);
+            let mut account = account.clone();
+            account.had_password |= had;
+            self.accounts.insert(name.clone(), account);
+        }
+        self
+    }
+
+    /// The manifest as indented JSON with a final newline; the same value gives the same bytes.
+    pub fn to_json(&self) -> String {
+        // Serialising cannot fail here: no map has keys that are no text, no member fails by itself.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Extends the manifest of `root` by `self` and writes it durably. Returns whether it changed.
+    ///
+    /// # Errors
+    /// When the present manifest cannot be read (it is not overwritten), or the write fails.
+    pub fn write(&self, root: &Root) -> Result<bool> {
+        let path = ImagePath::literal(PATH);
+        let before = Self::read(root)?;
+        let merged = before.clone().map_or_else(|| self.clone(), |before| before.extend(self));
+        if before.as_ref() == Some(&merged) {
+            return Ok(false);
+        }
+        if let Some(folder) = path.parent() {
+            change::make_dirs(root, &folder, 0o700)?;
+        }
+        let target = root
+            .target(&path, Links::InRoot)?
+            .ok_or_else(|| Error::failed("create", PATH).remedy("make /var/lib/disinherit"))?;
+        let (uid, gid) = writer();
+        change::create(&target, merged.to_json().as_bytes(), 0o600, uid, gid)?;
+        Ok(true)
+    }
+
+    /// True when `key` was in the image and policy did not keep it.
+    pub fn seals(&self, key: &KeyHash) -> bool {
+        self.keys.contains(key) && !self.kept_keys.contains(key)
+    }
+}
+
+const REMEDY: &str = "seal the image again with the same version that will boot it";
+
+/// Owner of the files that we make: root in earnest, and whoever runs a test on a tree of his own.
+pub fn writer() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
+/// Accounts are a list in JSON (easier to read and to diff), a map here.
+mod by_name {
+    use super::{Account, BTreeMap};
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        accounts: &BTreeMap<String, Account>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(accounts.values())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, Account>, D::Error> {
+        let list = Vec::<Account>::deserialize(deserializer)?;
+        Ok(list.into_iter().map(|a| (a.name.clone(), a)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(name: &str, had_password: bool) -> (String, Account) {
+        let account = Account {
+            name: name.to_owned(),
+            uid: Some(1000),
+            home: format!("/home/{name}"),
+            shell: "/bin/bash".to_owned(),
+            had_password,
+        };
+        (name.to_owned(), account)
+    }
+
+    #[test]
+    fn the_first_published_form_is_read_for_ever() {
+        let pinned = include_bytes!("../data/manifest-schema-1.json");
+        let manifest = Manifest::from_json(pinned).unwrap();
+        assert_eq!(manifest.accounts["builder"].uid, Some(1000));
+        assert!(manifest.seals(&KeyHash([0x11; 32])));
+        assert_eq!(manifest.to_json().as_bytes(), pinned, "pinned bytes");
+    }
+
+    #[test]
+    fn another_schema_is_refused_and_unknown_members_are_not() {
+        let newer = br#"{"schema":2,"version":"9"}"#;
+        let report = Manifest::from_json(newer).unwrap_err().report();
+        assert!(report.contains("schema 2"), "{report}");
+        assert!(Manifest::from_json(br#"{"schema":1,"version":"9","later":true}"#).is_ok());
+    }
+
+    #[test]
+    fn extending_never_forgets() {
+        let mut first = Manifest::default();
+        first.keys.insert(KeyHash([1; 32]));
+        first.accounts.extend([account("builder", true)]);
+        let mut second = Manifest::default();
+        second.keys.insert(KeyHash([2; 32]));
+        second.accounts.extend([account("builder", false), account("app", false)]);
+        let first = first.extend(&second);
+        assert_eq!(first.keys.len(), 2);
+        assert!(first.accounts["builder"].had_password, "scrubbed before, still inherited");
+        assert!(!first.accounts["app"].had_password);
+        assert_eq!(first.clone().extend(&second), first);
+    }
+
+    #[test]
+    fn fingerprints_are_those_of_ssh_keygen() {
+        let empty = KeyHash::of(b"");
+        assert_eq!(empty.fingerprint(), "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU");
+    }
+}

@@ -1,0 +1,87 @@
+//! What of an image decides which files seal it.
+
+use super::{Units, sshd_dropin};
+use crate::manifest::InjectedPassword;
+use crate::root::Root;
+use crate::sshd::Config;
+use crate::{ImagePath, Result};
+
+/// Agents that write keys after sshd's sockets would have to be ordered. A socket that waits for one
+/// makes a cycle through `basic.target`.
+const LATE_AGENTS: [&str; 5] = [
+    "google-guest-agent.service",
+    "google-guest-agent-manager.service",
+    "walinuxagent.service",
+    "waagent.service",
+    "azure-init.service",
+];
+
+/// cloud-init's network stage, by its old and its new name.
+const NETWORK_STAGE: [&str; 2] = ["cloud-init.service", "cloud-init-network.service"];
+
+/// What an image has.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// cloud-init is installed.
+    pub cloud_init: bool,
+    /// `ssh.socket` may wait for the gate without an ordering cycle.
+    pub gate_socket: bool,
+    /// Units of SSH servers that the image enables.
+    pub ssh_enabled: Vec<&'static str>,
+    /// Units of late agents that the image enables.
+    pub agents: Vec<&'static str>,
+    /// Policy for passwords that the platform sets; `allow` leaves sshd's settings alone.
+    pub passwords: InjectedPassword,
+    sshd: Option<String>,
+}
+
+impl Inventory {
+    /// Looks at units and at sshd's configuration.
+    ///
+    /// # Errors
+    /// When these cannot be read.
+    pub fn discover(root: &Root) -> Result<Self> {
+        let units = Units::new(root);
+        let exists = |path: &'static str| Ok(root.stat(&ImagePath::literal(path))?.is_some());
+        let mut agents = Vec::new();
+        for agent in LATE_AGENTS {
+            if units.enabled(agent)? {
+                agents.push(agent);
+            }
+        }
+        let (config, _problems) = Config::load(root)?;
+        let cloud_init = exists("/etc/cloud/cloud.cfg")? && exists("/usr/bin/cloud-init")?;
+        Ok(Self {
+            cloud_init,
+            gate_socket: agents.is_empty() && (!cloud_init || early_network_stage(&units)?),
+            ssh_enabled: units.enabled_ssh()?,
+            agents,
+            passwords: InjectedPassword::default(),
+            sshd: config.has_dropin_include().then(|| sshd_dropin::text(&config)),
+        })
+    }
+
+    /// Text of sshd's drop-in; `None` where policy allows passwords, or where sshd would not read the
+    /// file before everything else.
+    pub fn sshd_dropin(&self) -> Option<String> {
+        self.sshd.clone().filter(|_| self.passwords != InjectedPassword::Allow)
+    }
+
+    /// The same without sshd's drop-in, for an image whose sshd refuses it.
+    #[must_use]
+    pub fn without_sshd_dropin(mut self) -> Self {
+        self.sshd = None;
+        self
+    }
+}
+
+/// Debian and Ubuntu run it before `sysinit.target`; elsewhere it comes after `basic.target`, and
+/// with it after the sockets.
+fn early_network_stage(units: &Units<'_>) -> Result<bool> {
+    for name in NETWORK_STAGE {
+        if let Some(unit) = units.load(name)? {
+            return Ok(unit.words("Before").any(|other| other == "sysinit.target"));
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,115 @@
+//! `seal`: the manifest first, then what closes the image. It removes no login; the first boot does.
+
+use std::borrow::Cow;
+
+use disinherit_core::manifest::{Manifest, writer};
+use disinherit_core::root::{FileKind, Links, Root};
+use disinherit_core::seal::{self, Installed, Inventory, Kind};
+use disinherit_core::{Error, ImagePath, Result, change};
+
+use crate::trial::{self, Trial};
+
+/// Seals `root`; returns a line for each thing done. A second run changes nothing.
+///
+/// # Errors
+/// Refused when the units would form an ordering cycle. Failed when something cannot be read or
+/// written; then the image is sealed as far as the lines before say, and may be sealed again.
+pub fn seal(root: &Root) -> Result<Vec<String>> {
+    let mut said = Vec::new();
+    let before = Manifest::read(root)?;
+    let mut inventory = Inventory::discover(root)?;
+    if let Some(before) = &before {
+        inventory.passwords = before.policy.injected_password;
+    }
+    if let Some(cycle) = seal::cycles(root, &seal::files(&inventory))?.first() {
+        return Err(Error::refused("seal: systemd would drop a unit to break this cycle:", cycle)
+            .remedy("remove the After= or Before= that makes it"));
+    }
+    inventory = try_sshd(root, inventory, &mut said)?;
+    let mut manifest = seal::record(root)?;
+    if let Some(before) = before {
+        manifest.policy = before.policy;
+        manifest.kept_keys = before.kept_keys;
+    }
+    if manifest.write(root)? {
+        said.push(format!("wrote {}", disinherit_core::manifest::PATH));
+    }
+    for path in seal::state_paths() {
+        if remove(root, &path)? {
+            said.push(format!("removed {path}, the state of an earlier life"));
+        }
+    }
+    let program = std::fs::read("/proc/self/exe")
+        .map_err(|e| Error::failed("read", "this program").because(e))?;
+    let program = Installed::file(seal::binary_path(), program, 0o755, "the first-boot program");
+    for wanted in std::iter::once(program).chain(seal::files(&inventory)) {
+        if install(root, &wanted)? {
+            said.push(format!("wrote {} ({})", wanted.path, wanted.why));
+        }
+    }
+    if inventory.ssh_enabled.is_empty() {
+        said.push("warning: no SSH server is enabled; nothing would open".to_owned());
+    }
+    Ok(said)
+}
+
+/// Leaves sshd's drop-in out when this image's sshd would not start with it.
+fn try_sshd(root: &Root, inventory: Inventory, said: &mut Vec<String>) -> Result<Inventory> {
+    let Some(text) = inventory.sshd_dropin() else {
+        said.push("sshd's drop-in is left out: policy, or sshd would not read it first".to_owned());
+        return Ok(inventory);
+    };
+    match trial::sshd_with(root, &text)? {
+        Trial::Accepted => Ok(inventory),
+        Trial::NotTried(why) => {
+            said.push(format!("sshd's drop-in was not tried: {why}"));
+            Ok(inventory)
+        }
+        Trial::Refused(why) => {
+            said.push(format!("sshd's drop-in is left out, sshd refuses it: {why}"));
+            Ok(inventory.without_sshd_dropin())
+        }
+    }
+}
+
+fn install(root: &Root, wanted: &Installed) -> Result<bool> {
+    let folder = wanted.path.parent().unwrap_or_else(ImagePath::root);
+    let there = root.lstat(&wanted.path)?;
+    match &wanted.kind {
+        Kind::Link { target } => {
+            if root.read_link(&wanted.path)?.as_deref() == Some(target.as_bytes()) {
+                return Ok(false);
+            }
+            change::make_dirs(root, &folder, 0o755)?;
+            change::symlink(&target_of(root, &wanted.path)?, target.as_bytes())?;
+        }
+        Kind::File { content, mode } => {
+            let same_mode =
+                there.is_some_and(|m| m.kind == FileKind::Regular && m.permissions() == *mode);
+            if same_mode && root.read(&wanted.path, u64::MAX)?.is_some_and(|old| *old == **content)
+            {
+                return Ok(false);
+            }
+            change::make_dirs(root, &folder, 0o755)?;
+            let content: &Cow<'_, [u8]> = content;
+            let (uid, gid) = writer();
+            change::create(&target_of(root, &wanted.path)?, content, *mode, uid, gid)?;
+        }
+    }
+    Ok(true)
+}
+
+fn target_of(root: &Root, path: &ImagePath) -> Result<disinherit_core::root::Target> {
+    root.target(path, Links::InRoot)?.ok_or_else(|| Error::failed("create", path))
+}
+
+fn remove(root: &Root, path: &ImagePath) -> Result<bool> {
+    let Some(target) = root.target(path, Links::InRoot)? else { return Ok(false) };
+    let Some(meta) = target.meta()? else { return Ok(false) };
+    if meta.kind == FileKind::Directory {
+        change::delete_tree(&target, &mut |_, _| {})?;
+    } else {
+        change::delete(&target, &meta)?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,189 @@
+//! What this instance has been through, in one file that is replaced atomically.
+//!
+//! `/var/lib/disinherit/state.json` says `stripping` (begun, repeat it), `stripped` (inherited logins
+//! are gone, no key yet) or `adopted` (a key was accepted; the instance belongs to somebody). One file
+//! means that no combination of half-written markers can occur. A file that cannot be read counts as
+//! `stripping`, never as `adopted`.
+
+use std::collections::BTreeSet;
+
+use disinherit_core::identity::Identity;
+use disinherit_core::manifest::{self, KeyHash, Manifest};
+use disinherit_core::root::{Links, Root};
+use disinherit_core::{Error, ImagePath, Result, change};
+use serde::{Deserialize, Serialize};
+
+/// Where the state lies.
+pub const PATH: &str = "/var/lib/disinherit/state.json";
+const SCHEMA: u32 = 1;
+const LIMIT: u64 = 1 << 20;
+
+/// What the disk says about this instance.
+#[derive(Debug)]
+pub struct State {
+    /// Whether the image was sealed.
+    pub seal: Seal,
+    /// `None` before the first boot.
+    pub record: Option<Record>,
+}
+
+/// The manifest, as far as it could be read.
+#[derive(Debug)]
+pub enum Seal {
+    /// No manifest: nothing here is ours to change.
+    NotSealed,
+    /// The manifest.
+    Sealed(Box<Manifest>),
+    /// There is a manifest, and it cannot be used.
+    Unreadable(Error),
+}
+
+/// One stage in an instance's life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum Record {
+    /// Removal has begun and has to be repeated.
+    Stripping {
+        /// The instance that began it.
+        identity: Identity,
+        /// Which logins go.
+        removal: Removal,
+    },
+    /// Inherited logins are gone; waits for a key.
+    Stripped {
+        /// The instance.
+        identity: Identity,
+        /// Keys that were on the disk after stripping: put in between sealing and this boot.
+        kept: BTreeSet<KeyHash>,
+        /// Keys declared by `disinherit-firstboot authorize`.
+        #[serde(default)]
+        authorized: BTreeSet<KeyHash>,
+    },
+    /// A key was accepted.
+    Adopted {
+        /// The instance; sources that appear later are added.
+        identity: Identity,
+        /// The keys that opened it.
+        keys: BTreeSet<KeyHash>,
+        /// Digests of seed directories that were used: in a copy they declare nothing.
+        #[serde(default)]
+        seeds: BTreeSet<KeyHash>,
+        /// Set while the disk is booted under another identity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        changed: Option<Changed>,
+    },
+}
+
+/// Which logins are removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Removal {
+    /// What the manifest lists; anything else was put in after sealing.
+    Sealed,
+    /// Everything but these keys: logins of an instance that this one is a copy of.
+    AllBut(BTreeSet<KeyHash>),
+}
+
+/// An adopted disk under another identity, before the platform has offered a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The identity of now.
+    pub identity: Identity,
+    /// Keys that the platform has declared under it, usable or not.
+    #[serde(default)]
+    pub offered: BTreeSet<KeyHash>,
+    /// Keys declared by `disinherit-firstboot authorize`.
+    #[serde(default)]
+    pub authorized: BTreeSet<KeyHash>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    schema: u32,
+    #[serde(flatten)]
+    record: Record,
+}
+
+impl State {
+    /// Reads manifest and state; never fails, because every fault has its own meaning.
+    pub fn read(root: &Root) -> Self {
+        let seal = match Manifest::read(root) {
+            Ok(None) => Seal::NotSealed,
+            Ok(Some(manifest)) => Seal::Sealed(Box::new(manifest)),
+            Err(error) => Seal::Unreadable(error),
+        };
+        let interrupted =
+            || Record::Stripping { identity: Identity::default(), removal: Removal::Sealed };
+        let record = match root.read(&ImagePath::literal(PATH), LIMIT) {
+            Ok(None) => None,
+            Ok(Some(bytes)) => Some(parse(&bytes).unwrap_or_else(interrupted)),
+            Err(_) => Some(interrupted()),
+        };
+        Self { seal, record }
+    }
+
+    /// The manifest, or an empty one when it is missing or cannot be used.
+    pub fn manifest(&self) -> Manifest {
+        match &self.seal {
+            Seal::Sealed(manifest) => (**manifest).clone(),
+            Seal::NotSealed | Seal::Unreadable(_) => Manifest::default(),
+        }
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<Record> {
+    let file: File = serde_json::from_slice(bytes).ok()?;
+    (file.schema == SCHEMA).then_some(file.record)
+}
+
+impl Record {
+    /// Makes this the state, durably: temporary file, fsync, rename, fsync of the folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or the file cannot be written.
+    pub fn write(&self, root: &Root) -> Result<()> {
+        let file = File { schema: SCHEMA, record: self.clone() };
+        let mut bytes = serde_json::to_vec_pretty(&file)
+            .map_err(|e| Error::failed("write", PATH).because(e))?;
+        bytes.push(b'\n');
+        write_private(root, &ImagePath::literal(PATH), &bytes)
+    }
+}
+
+/// Writes a file of ours, 0600, below a folder of ours, 0700; durable when it returns.
+///
+/// # Errors
+/// When the folder cannot be made or the file cannot be written.
+pub fn write_private(root: &Root, path: &ImagePath, bytes: &[u8]) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        change::make_dirs(root, &folder, 0o700)?;
+    }
+    let target = root.target(path, Links::InRoot)?.ok_or_else(|| Error::failed("create", path))?;
+    let (uid, gid) = manifest::writer();
+    change::create(&target, bytes, 0o600, uid, gid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_published_form_is_read_for_ever() {
+        let pinned = br#"{"schema":1,"state":"adopted","identity":{"dmi-product-uuid":
+            "4c4c4544-0042-3510-8052-b4c04f4a4d31"},"keys":[]}"#;
+        assert!(matches!(parse(pinned), Some(Record::Adopted { changed: None, .. })));
+        let pinned = br#"{"schema":1,"state":"stripping","identity":{},"removal":{"allbut":[]}}"#;
+        assert!(matches!(parse(pinned), Some(Record::Stripping { .. })));
+        let pinned = br#"{"schema":1,"state":"stripped","identity":{},"kept":[]}"#;
+        assert!(matches!(parse(pinned), Some(Record::Stripped { .. })));
+    }
+
+    #[test]
+    fn broken_text_is_never_adopted() {
+        let whole = br#"{"schema":1,"state":"adopted","identity":{},"keys":[]}"#;
+        for cut in 0..whole.len() {
+            assert_eq!(parse(&whole[..cut]), None, "cut at {cut}");
+        }
+        assert_eq!(parse(br#"{"schema":2,"state":"adopted","identity":{},"keys":[]}"#), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! The disk of an adopted instance under another identity.
+
+use disinherit_firstboot::decision::Reason;
+use disinherit_firstboot::flag;
+
+use crate::disk::{A, B, Disk, Platform, key};
+
+const C: &str = "cccccccc-0000-4000-8000-000000000003";
+const MINE: &str = "$6$salt$of.the.owner";
+
+/// Adopted by A with key 2; the owner has set a password for himself.
+fn adopted() -> Disk {
+    let disk = Disk::sealed();
+    assert!(disk.boot(&Platform::new(A, &[key(2)])).unwrap().open);
+    let shadow = disk.read("etc/shadow").replace("debian:!", &format!("debian:{MINE}"));
+    disk.write_mode("etc/shadow", &shadow, 0o600);
+    disk
+}
+
+#[test]
+fn without_an_offer_nothing_is_lost_and_the_way_back_restores_everything() {
+    let disk = adopted();
+    let before = disk.tree();
+    for uuid in [B, B, C] {
+        let decision = disk.boot(&Platform::silent(uuid)).unwrap();
+        assert_eq!(decision.reason, Reason::IdentityChanged);
+        assert!(!flag::is_set(&disk.root()).unwrap());
+        assert_eq!(disk.password("debian"), "*", "no password login under another identity");
+        assert!(disk.login_keys("debian").contains(&key(2)), "nothing is removed");
+        let text = decision.text();
+        assert!(text.contains(A) && text.contains(uuid), "both identities: {text}");
+        assert!(text.contains("old identity"), "{text}");
+    }
+    let decision = disk.boot(&Platform::silent(A)).unwrap();
+    assert_eq!((decision.open, decision.reason), (true, Reason::Adopted));
+    assert_eq!(disk.differences(&before), [""; 0].map(std::path::PathBuf::from));
+}
+
+#[test]
+fn an_offered_key_makes_a_new_instance() {
+    let disk = adopted();
+    let old_host_key = disk.read("etc/ssh/ssh_host_ed25519_key");
+    let platform = Platform { instance: "i-two", ..Platform::new(B, &[key(4)]) };
+    let decision = disk.boot(&platform).unwrap();
+    assert_eq!(
+        (decision.open, decision.reason),
+        (true, Reason::KeyAccepted),
+        "{}",
+        decision.text()
+    );
+    assert_eq!(disk.login_keys("debian"), key(4) + "\n", "the former owner is out");
+    assert_ne!(disk.read("etc/ssh/ssh_host_ed25519_key"), old_host_key);
+    assert_eq!(disk.password("debian"), "*");
+    assert!(!disk.exists("var/lib/disinherit/quarantine"), "burned");
+    assert!(disk.boot(&Platform::silent(B)).unwrap().open, "adopted by B");
+    assert_eq!(disk.boot(&Platform::silent(A)).unwrap().reason, Reason::IdentityChanged);
+}
+
+#[test]
+fn the_old_platforms_word_does_not_count_for_the_new_identity() {
+    let disk = adopted();
+    // cloud-init's folders of A lie on the disk, and a seed that A's host put there.
+    disk.write("var/lib/cloud/instances/i-one/cloud-config.txt", &key(2));
+    assert_eq!(disk.boot(&Platform::silent(B)).unwrap().reason, Reason::IdentityChanged);
+
+    let disk = Disk::sealed();
+    disk.write("var/lib/cloud/seed/nocloud/meta-data", "instance-id: i-one\n");
+    let seeded = |uuid| Platform {
+        subplatform: "seed-dir (/var/lib/cloud/seed/nocloud)",
+        ..Platform::new(uuid, &[key(2)])
+    };
+    assert!(disk.boot(&seeded(A)).unwrap().open);
+    let decision = disk.boot(&seeded(B)).unwrap();
+    assert_eq!(decision.reason, Reason::IdentityChanged, "{}", decision.text());
+}
+
+#[test]
+fn a_key_offered_elsewhere_leaves_when_the_old_identity_returns() {
+    let disk = adopted();
+    // The offer is there, but the account is not usable, so B does not adopt.
+    disk.write("etc/ssh/sshd_config", "UsePAM yes\nDenyUsers debian\n");
+    let platform = Platform { instance: "i-two", ..Platform::new(B, &[key(4)]) };
+    assert!(!disk.boot(&platform).unwrap().open);
+    assert!(disk.login_keys("debian").contains(&key(4)));
+    assert!(disk.boot(&Platform::silent(A)).unwrap().open);
+    assert_eq!(disk.login_keys("debian"), key(2) + "\n");
+    assert_eq!(disk.password("debian"), MINE);
+}
+
+#[test]
+fn a_password_that_the_new_platform_set_survives_a_reboot_before_adoption() {
+    let disk = adopted();
+    assert!(!disk.boot(&Platform::silent(B)).unwrap().open);
+    let shadow = disk.read("etc/shadow").replace("debian:*", "debian:$6$set.by.b");
+    disk.write_mode("etc/shadow", &shadow, 0o600);
+    assert!(!disk.boot(&Platform::silent(B)).unwrap().open);
+    assert_eq!(disk.password("debian"), "$6$set.by.b");
+    assert!(!disk.boot(&Platform::silent(C)).unwrap().open);
+    assert_eq!(disk.password("debian"), "*", "not for a third one");
+}
