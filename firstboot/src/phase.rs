@@ -76,7 +76,7 @@ impl Phase {
 mod tests {
     use std::collections::BTreeSet;
 
-    use disinherit_core::manifest::{KeyHash, Manifest};
+    use disinherit_core::manifest::KeyHash;
     use disinherit_core::{Error, Result};
 
     use super::*;
@@ -90,7 +90,7 @@ mod tests {
     }
 
     fn sealed(record: Option<Record>) -> State {
-        State { seal: Seal::Sealed(Box::new(Manifest::default())), record }
+        State { seal: Seal::Sealed(Box::default()), record }
     }
 
     fn adopted(changed: Option<&str>) -> Record {

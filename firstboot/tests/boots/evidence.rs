@@ -117,7 +117,7 @@ fn an_account_that_sshd_would_not_let_in_is_no_account() {
     case("AllowUsers", &|d| d.write("etc/ssh/sshd_config", "UsePAM yes\nAllowUsers ann !debian\n"));
     case("AllowGroups", &|d| d.write("etc/ssh/sshd_config", "UsePAM yes\nAllowGroups wheel\n"));
     case("PubkeyAuthentication", &|d| {
-        d.write("etc/ssh/sshd_config", "UsePAM yes\nPubkeyAuthentication no\n")
+        d.write("etc/ssh/sshd_config", "UsePAM yes\nPubkeyAuthentication no\n");
     });
     case("others can write", &|d| {
         use std::os::unix::fs::PermissionsExt as _;
