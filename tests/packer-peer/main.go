@@ -38,6 +38,8 @@ type Job struct {
 	Refuse      Refuse `json:"refuse"`
 	// LeaveOnSay closes the connection in the middle of a run, as a dying Packer does.
 	LeaveOnSay string `json:"leave_on_say"`
+	// InterruptOnSay sends SIGINT and SIGTERM to the plugin, as a terminal does to all of Packer.
+	InterruptOnSay string `json:"interrupt_on_say"`
 }
 
 // Attribute is one argument of the decoded ConfigSpec.
@@ -132,6 +134,9 @@ func run(job *Job, result *Result) error {
 		}
 		if job.LeaveOnSay != "" {
 			trigger, action = job.LeaveOnSay, func() { connection.Close() }
+		}
+		if job.InterruptOnSay != "" {
+			trigger, action = job.InterruptOnSay, plugin.interrupt
 		}
 		ui := newScreen(trigger, action)
 		err := provisioner.Provision(ctx, ui, guest, job.Data)

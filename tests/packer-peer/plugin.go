@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -104,6 +105,11 @@ func (p *process) connect() (net.Conn, error) {
 func (p *process) socketExists() bool {
 	_, err := os.Stat(p.address)
 	return err == nil
+}
+
+func (p *process) interrupt() {
+	p.command.Process.Signal(syscall.SIGINT)
+	p.command.Process.Signal(syscall.SIGTERM)
 }
 
 func (p *process) lines() []string {

@@ -9,11 +9,31 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 
-use crate::tools::{find, install_as, needing};
+use crate::tools::{find, install_as, missing, needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
+    let mut missing = missing(&["packer", "sshd", "ssh-keygen"]);
+    if !may_log_in() {
+        missing.push("a login shell of the account that runs the tests".to_owned());
+    }
     let name = "packer166::validates_and_builds_over_ssh";
-    vec![needing(&["packer", "sshd", "ssh-keygen"], name, validates_and_builds_over_ssh)]
+    vec![needing(missing, name, validates_and_builds_over_ssh)]
+}
+
+fn first_line(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    text.unwrap_or_default().trim().to_owned()
+}
+
+fn user() -> String {
+    first_line("id", &["-un"])
+}
+
+/// sshd lets nobody in whose shell is nologin.
+fn may_log_in() -> bool {
+    let entry = first_line("getent", &["passwd", &user()]);
+    !entry.is_empty() && !entry.ends_with("nologin") && !entry.ends_with("false")
 }
 
 /// A sshd in the foreground that lets one key in; killed when dropped.
@@ -99,14 +119,13 @@ fn validates_and_builds_over_ssh() {
     fs::create_dir(folder.join("plugins")).unwrap();
     install_as(&folder.join("plugins"), "packer-provisioner-disinherit");
     let sshd = Sshd::start(folder);
-    let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
     let content: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).take(3_000_000).collect();
     fs::write(folder.join("a"), &content).unwrap();
     let source = format!(
         "source \"null\" \"n\" {{\n communicator = \"ssh\"\n ssh_host = \"127.0.0.1\"\n \
          ssh_port = {}\n ssh_username = \"{}\"\n ssh_private_key_file = \"{}/user\"\n}}\n",
         sshd.port,
-        user.trim(),
+        user(),
         folder.display()
     );
     let template = |name: &str, body: &str| {

@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use packer_plugin_disinherit::plugin::DEFAULT_COMPONENT;
 use serde_json::{Value, json};
 
-use crate::tools::{install_as, needing};
+use crate::tools::{install_as, missing, needing};
 
 static PEER: LazyLock<PathBuf> = LazyLock::new(|| {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/packer-peer");
@@ -20,7 +20,7 @@ static PEER: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |name: &str, body: fn()| needing(&["go"], name, body);
+    let trial = |name: &str, body: fn()| needing(missing(&["go"]), name, body);
     vec![
         trial("peer::schema_in_both_encodings", schema_in_both_encodings),
         trial("peer::prepare_error_is_passed_on", prepare_error_is_passed_on),
@@ -31,6 +31,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("peer::each_run_has_a_fresh_token", each_run_has_a_fresh_token),
         trial("peer::a_panic_is_an_answer", a_panic_is_an_answer),
         trial("peer::packer_leaves_in_a_run", packer_leaves_in_a_run),
+        trial("peer::signals_are_left_to_packer", signals_are_left_to_packer),
         trial("peer::started_by_a_person", started_by_a_person),
         trial("peer::handshake_of_three_fields", handshake_of_three_fields),
     ]
@@ -224,6 +225,13 @@ fn packer_leaves_in_a_run() {
     let result = run(&job);
     assert_eq!(result["exit_code"], 0, "{result:#}");
     assert!(result["seconds"].as_f64().unwrap() < 15.0, "{}", result["seconds"]);
+}
+
+fn signals_are_left_to_packer() {
+    let mut job = job(&["say interrupt", "run true", "say still here"]);
+    job["interrupt_on_say"] = "interrupt".into();
+    let result = run_well(&job);
+    assert_eq!(said(&result).last().unwrap(), "say still here");
 }
 
 fn started_by_a_person() {

@@ -11,18 +11,22 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     folders.into_iter().map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// A trial that is ignored where a program is missing, or fails there when all are required.
+/// Which of the programs are not installed.
+pub(crate) fn missing(programs: &[&str]) -> Vec<String> {
+    programs.iter().filter(|name| find(name).is_none()).map(|name| (*name).to_owned()).collect()
+}
+
+/// A trial that is ignored where something is missing, or fails there when all is required.
 pub(crate) fn needing(
-    programs: &'static [&'static str],
+    missing: Vec<String>,
     name: &str,
     body: impl FnOnce() + Send + 'static,
 ) -> Trial {
-    let missing: Vec<_> = programs.iter().filter(|name| find(name).is_none()).copied().collect();
     let required = std::env::var_os("DISINHERIT_REQUIRE").is_some_and(|value| value == "1");
     let ignored = !missing.is_empty() && !required;
     Trial::test(name, move || {
         if !missing.is_empty() {
-            return Err(Failed::from(format!("not installed: {}", missing.join(", "))));
+            return Err(Failed::from(format!("missing: {}", missing.join(", "))));
         }
         body();
         Ok(())
