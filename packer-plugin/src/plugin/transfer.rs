@@ -178,7 +178,7 @@ impl<'a> Transfer<'a> {
     fn stream(&self) -> Result<Stream, GuestError> {
         let stream = self
             .expected
-            .wait(Some(DIAL_LIMIT.max(PATIENCE)))
+            .wait(Some(DIAL_LIMIT))
             .map_err(|error| GuestError::from_stream(self.what, &error))?;
         self.gate.arm(stream.handle());
         Ok(stream)

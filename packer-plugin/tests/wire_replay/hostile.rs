@@ -274,3 +274,12 @@ fn a_broken_peer_is_named() {
         assert!(matches!(&end, Ended::Broken(why) if why.contains(text)), "{text}: {end:?}");
     }
 }
+
+#[test]
+fn a_stream_that_nobody_asked_for_is_closed() {
+    let core = Core::new(|_, _| Ok(()));
+    let error = core.broker.dial(77).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+    core.client.call("Provisioner.ConfigSpec", &Value::Nil).unwrap();
+    assert_eq!(core.end(), Ended::Clean);
+}
