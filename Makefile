@@ -18,7 +18,7 @@ setup:
 
 # A real Packer build with the scrub as last provisioner, then three boots of its result.
 demo: setup dist
-	tests/as-root.sh $(CARGO) run --quiet --package disinherit-tests --bin demo
+	$(CARGO) run --quiet --package disinherit-tests --bin demo
 
 # Everything: form, unit tests as root and as nobody, containers, Packer, virtual machines.
 test: setup
@@ -26,4 +26,4 @@ test: setup
 
 clean:
 	$(CARGO) clean
-	rm -rf build
+	tests/as-root.sh rm -rf build

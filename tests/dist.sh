@@ -16,7 +16,8 @@ mkdir -p $dist
 cargo build --quiet --release --target "$target" --package disinherit-firstboot
 cargo build --quiet --release --target "$target" --package packer-plugin-disinherit
 install -m 0755 "$built/disinherit-firstboot" $dist/
-install -m 0755 "$built/packer-plugin-disinherit" $dist/packer-plugin-disinherit
+rm -f $dist/packer-plugin-disinherit
+"$built/packer-plugin-disinherit" bundle --output $dist/packer-plugin-disinherit $dist/disinherit-firstboot
 for program in disinherit-firstboot packer-plugin-disinherit; do
     printf '%s: %s bytes\n' "$dist/$program" "$(stat -c %s "$dist/$program")"
 done

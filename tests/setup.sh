@@ -14,7 +14,6 @@ curl curl
 tar tar
 python3 python3
 setpriv util-linux
-umount mount
 mmdebstrap mmdebstrap
 mke2fs e2fsprogs
 sfdisk fdisk

@@ -10,14 +10,16 @@
 #   builder.json    how to log in: user, password, private key file
 #   tree.tar        the same tree unpacked, for tests without a virtual machine
 #
-# Needs neither loop devices nor KVM. As an ordinary user it works inside a user
-# namespace (subuid(5)). The unpacked packages are kept in build/cache; a finished DIR that
-# these scripts have made is taken as it is.
+# Needs neither loop devices nor KVM, but root for the owners in the tree: it asks sudo when
+# it is not root. The unpacked packages are kept in build/cache; a finished DIR that these
+# scripts have made is taken as it is.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 repository=$(cd "$here/../.." && pwd)
 suite=bookworm sudo_rule=nopasswd output='' size=2G
+
+[ "$(id -u)" = 0 ] || exec sudo "$0" "$@"
 
 die() { echo "build-base.sh: $*" >&2; exit 1; }
 
@@ -95,19 +97,6 @@ make_disk() {
     rm -f "$disk.core"
 }
 
-# Runs with root's view: really root, or root of a user namespace.
-if [ -n "${DISINHERIT_BASE_TAR:-}" ]; then
-    work=$(mktemp -d "$output/.work.XXXXXX")
-    trap 'rm -rf "$work"' EXIT
-    mkdir "$work/tree"
-    tar -C "$work/tree" --numeric-owner --xattrs -xpf "$DISINHERIT_BASE_TAR"
-    "$here/plant.sh" "$work/tree" "$output" "$suite" "$sudo_rule"
-    tar -C "$work/tree" --numeric-owner --xattrs -cf "$output/tree.tar" .
-    make_disk "$work/tree" "$work/base.raw"
-    qemu-img convert -f raw -O qcow2 "$work/base.raw" "$output/base.qcow2"
-    exit 0
-fi
-
 made_from=$(cat "$here/build-base.sh" "$here/customise.sh" "$here/plant.sh" | sha256sum | cut -c1-64)
 if [ "$(cat "$output/made-from" 2>/dev/null)" = "$made_from" ]; then
     echo "$output/base.qcow2"
@@ -116,8 +105,15 @@ fi
 make_packages_tar
 rm -rf "$output"
 mkdir -p "$output"
-export DISINHERIT_BASE_TAR="$packages_tar"
-set -- "$0" --suite "$suite" --sudo "$sudo_rule" --output "$output"
-if [ "$(id -u)" = 0 ]; then "$@"; else mmdebstrap --unshare-helper "$@"; fi
+work=$(mktemp -d "$output/.work.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/tree"
+tar -C "$work/tree" --numeric-owner --xattrs --xattrs-include='*' -xpf "$packages_tar"
+"$here/plant.sh" "$work/tree" "$output" "$suite" "$sudo_rule"
+tar -C "$work/tree" --numeric-owner --xattrs -cf "$output/tree.tar" .
+make_disk "$work/tree" "$work/base.raw"
+qemu-img convert -f raw -O qcow2 "$work/base.raw" "$output/base.qcow2"
 echo "$made_from" >"$output/made-from"
+# Whoever asked through sudo goes on without it.
+[ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:${SUDO_GID:-0}" "$output"
 echo "$output/base.qcow2"

@@ -28,6 +28,13 @@ variable "builder_password" {
   sensitive   = true
 }
 
+variable "sudo_password" {
+  description = "What sudo asks the builder for; empty: nothing."
+  type        = string
+  default     = ""
+  sensitive   = true
+}
+
 variable "accelerator" {
   description = "kvm where it works, else tcg (software emulation)."
   type        = string
@@ -89,6 +96,7 @@ build {
 
   # The last provisioner: after it nobody logs in with what the builder used.
   provisioner "disinherit" {
-    report_path = var.report_path
+    report_path   = var.report_path
+    sudo_password = var.sudo_password
   }
 }

@@ -11,9 +11,11 @@ use crate::command::run;
 use crate::{Context, Result};
 
 /// What `sudo` asks of the user `builder`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Sudo {
     /// Nothing.
+    #[serde(rename = "nopasswd")]
     NoPassword,
     /// The password, as in `echo pw | sudo -S ...`.
     Password,
@@ -48,6 +50,8 @@ pub struct Builder {
     pub password: String,
     /// Private key file, outside of the image.
     pub key: PathBuf,
+    /// What sudo asks it for.
+    pub sudo: Sudo,
 }
 
 impl std::fmt::Debug for Builder {

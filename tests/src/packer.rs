@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::base::{Base, repository};
+use crate::base::{Base, Sudo, repository};
 use crate::command::{ended_with_us, find};
 use crate::{Context, Result, failed};
 
@@ -146,6 +146,9 @@ impl Build<'_> {
         set("base_image", self.base.image().to_string_lossy().into());
         set("output_directory", folder.join("out").to_string_lossy().into());
         set("builder", builder.user.into());
+        if builder.sudo == Sudo::Password {
+            set("sudo_password", builder.password.clone().into());
+        }
         set("builder_password", builder.password.into());
         set("accelerator", self.accelerator.into());
         set("shutdown_command", shutdown.into());

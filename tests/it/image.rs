@@ -1,0 +1,71 @@
+//! The main job on real machines: Packer builds, the captured image is searched and launched.
+//!
+//! Five boots: two builds, three launches of the first one's result.
+
+use std::io::sink;
+use std::sync::OnceLock;
+
+use disinherit_tests::base::{Base, Sudo};
+use disinherit_tests::needs::{Need, trial};
+use disinherit_tests::packer::{Build, Built, Shutdown};
+use disinherit_tests::qemu::{Disk, accelerator};
+use disinherit_tests::{Context, Result, dist, failed, promise};
+use libtest_mimic::Trial;
+
+const NEEDS: &[Need] = &[Need::BaseTools, Need::Qemu, Need::Packer, Need::Ssh, Need::Dist];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("image::builds_with_sudo_shutdown", NEEDS, builds_with_sudo_shutdown),
+        trial("image::holds_nothing_of_its_builder", NEEDS, holds_nothing_of_its_builder),
+        trial("image::opens_to_the_injected_key_also_as_a_clone", NEEDS, opens_and_clones),
+        trial("image::stays_closed_without_a_key", NEEDS, stays_closed_without_a_key),
+        trial("image::builds_without_shutdown_command", NEEDS, builds_without_shutdown_command),
+    ]
+}
+
+/// One build serves every test that looks at its result.
+fn captured() -> Result<&'static (Base, Built)> {
+    static CAPTURED: OnceLock<std::result::Result<(Base, Built), String>> = OnceLock::new();
+    let captured = CAPTURED.get_or_init(|| {
+        build(Sudo::NoPassword, Shutdown::SudoWithPassword).map_err(|error| error.to_string())
+    });
+    captured.as_ref().map_err(|error| failed(error.clone()))
+}
+
+fn build(sudo: Sudo, shutdown: Shutdown) -> Result<(Base, Built)> {
+    let base = Base::build("bookworm", sudo)?;
+    let accelerator = accelerator(&Disk::over(&base.image())?)?;
+    let plugin = dist::plugin()?;
+    let built = Build { shutdown, ..Build::example(&base, &plugin, accelerator) }.run(sink())?;
+    Ok((base, built))
+}
+
+fn builds_with_sudo_shutdown() -> Result {
+    let (_, built) = captured()?;
+    std::fs::metadata(built.report()).context(|| "the report on the host".to_owned())?;
+    Ok(())
+}
+
+fn holds_nothing_of_its_builder() -> Result {
+    let (base, built) = captured()?;
+    promise::nothing_planted_on_the_disk(base, built)
+}
+
+fn opens_and_clones() -> Result {
+    let (base, built) = captured()?;
+    let adopted = promise::opens_to_the_injected_key(base, built)?;
+    promise::a_clone_starts_anew(base, &adopted)
+}
+
+fn stays_closed_without_a_key() -> Result {
+    let (_, built) = captured()?;
+    promise::stays_closed_without_a_key(built)?;
+    Ok(())
+}
+
+/// The machine switches itself off; Packer must not be left waiting, nor the disk be torn.
+fn builds_without_shutdown_command() -> Result {
+    let (base, built) = build(Sudo::Password, Shutdown::None)?;
+    promise::nothing_planted_on_the_disk(&base, &built)
+}
