@@ -11,6 +11,7 @@ mod burn;
 #[cfg(test)]
 mod crash_tests;
 mod create;
+mod directory;
 mod erase;
 mod flags;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use rustix::fs::{AtFlags, fsync, statat, unlinkat};
 use rustix::io::Errno;
 
 pub use create::{create, make_dirs, symlink};
+pub use directory::remove_directory;
 pub use erase::Erase;
 pub use remove::{delete, truncate};
 pub use replace::{Replace, replace};
@@ -38,6 +40,11 @@ pub use tree::{delete_tree, empty_dir};
 
 use crate::error::{Error, Result};
 use crate::root::{FileKind, Meta, Target, os};
+
+/// Overwrites the old content of `target`, unless it is only to be unlinked.
+fn burn(target: &Target, file: &std::fs::File, meta: &Meta) -> Erase {
+    if target.burns() { burn::burn(file, meta) } else { Erase::not("policy says erase: off") }
+}
 
 /// The error of a failed step of `operation` on `target`, with what to do about it.
 fn failed(operation: &'static str, target: &Target, errno: Errno) -> Error {

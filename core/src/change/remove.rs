@@ -6,12 +6,12 @@ use std::fs::File;
 use rustix::fs::{OFlags, RenameFlags, fstat, fsync, ftruncate, renameat_with};
 use rustix::io::Errno;
 
-use super::burn::{Allocated, burn};
+use super::burn::Allocated;
 use super::erase::Erase;
 use super::flags::{Thawed, freeze};
 use super::step::step;
 use super::temp::temp_name;
-use super::{confirm, failed, meta_of, sync_dir, unlink};
+use super::{burn, confirm, failed, meta_of, sync_dir, unlink};
 use crate::error::{Error, Result};
 use crate::root::{FileKind, Meta, Target};
 
@@ -50,7 +50,7 @@ pub fn truncate(target: &Target, expected: &Meta) -> Result<Erase> {
     }
     let thawed = Thawed::new(&file, target.path())?;
     let writer = target.open(OFlags::RDWR, &meta).map(File::from).map_err(fail)?;
-    let erase = burn(&writer, &meta);
+    let erase = burn(target, &writer, &meta);
     step("truncate").and_then(|()| ftruncate(&writer, 0)).map_err(fail)?;
     step("sync the empty file").and_then(|()| fsync(&writer)).map_err(fail)?;
     thawed.freeze(target.path())?;
@@ -107,7 +107,7 @@ fn remove_regular(target: &Target, meta: &Meta, shared: Shared) -> Result<Erase>
     let erase = match (keep, writer) {
         (Some(why), _) => Erase::not(why),
         (None, Ok(writer)) => {
-            let erase = burn(&writer, meta);
+            let erase = burn(target, &writer, meta);
             step("truncate").and_then(|()| ftruncate(&writer, 0)).map_err(fail)?;
             erase
         }

@@ -6,13 +6,12 @@ use std::io::Write as _;
 use rustix::fs::{OFlags, RenameFlags, fstat, fsync, renameat, renameat_with};
 use rustix::io::Errno;
 
-use super::burn::burn;
 use super::erase::Erase;
 use super::flags::{Thawed, copy_storage_flags, freeze};
 use super::metadata::carry_over;
 use super::step::step;
 use super::temp::Temp;
-use super::{changed, failed, meta_of, sync_dir, unlink};
+use super::{burn, changed, failed, meta_of, sync_dir, unlink};
 use crate::error::{Error, Result};
 use crate::root::{FileKind, Meta, Target, read_up_to};
 
@@ -105,7 +104,7 @@ impl<'a> Replace<'a> {
         freeze(&temp.file, cleared, target.path())?;
         // Only when the new name is on the disk may the old content go.
         sync_dir(target).map_err(fail)?;
-        let erase = erase_old(writer, &current);
+        let erase = erase_old(target, writer, &current);
         if place == Place::Exchanged {
             unlink(target, &temp.name).and_then(|()| sync_dir(target)).map_err(fail)?;
         }
@@ -192,11 +191,11 @@ fn same_content(now: &Meta, old: &Meta) -> bool {
     now.same_object(old) && state(now) == state(old)
 }
 
-fn erase_old(writer: Result<File, Errno>, meta: &Meta) -> Erase {
+fn erase_old(target: &Target, writer: Result<File, Errno>, meta: &Meta) -> Erase {
     match writer {
         // The plan names this path only; whoever removes the last name burns the content.
         _ if meta.nlink > 1 => Erase::not("another hard link keeps the old content"),
-        Ok(writer) => burn(&writer, meta),
+        Ok(writer) => burn(target, &writer, meta),
         Err(errno) => Erase::not(format!("the old file cannot be opened for writing: {errno}")),
     }
 }

@@ -20,6 +20,7 @@ pub struct Target {
     dir: Arc<File>,
     name: Vec<u8>,
     path: ImagePath,
+    burns: bool,
 }
 
 impl Root {
@@ -68,7 +69,18 @@ impl Root {
 impl Target {
     /// The entry `name` of an open directory; `path` is for messages.
     pub(crate) fn below(dir: Arc<File>, name: Vec<u8>, path: ImagePath) -> Self {
-        Self { dir, name, path }
+        Self { dir, name, path, burns: true }
+    }
+
+    /// The same entry, whose old content is only unlinked when it goes.
+    #[must_use]
+    pub fn leaving_bytes(mut self) -> Self {
+        self.burns = false;
+        self
+    }
+
+    pub(crate) fn burns(&self) -> bool {
+        self.burns
     }
 
     /// The state of the entry itself, a link not followed; `None` when there is none.

@@ -1,0 +1,158 @@
+//! Carrying out a plan. No choices are made here: each step is done as planned, or fails because
+//! the inode is no longer the one that it was planned against.
+
+use std::time::Duration;
+
+use crate::change::{self, Erase, Replace};
+use crate::edit;
+use crate::lock::PasswdLock;
+use crate::plan::{Change, Expect, Plan, Step};
+use crate::report::Done;
+use crate::root::{Links, Meta, Root, Target};
+use crate::{Error, Result};
+
+/// How long another holder of the password lock is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(15);
+
+/// Account files larger than this are not account files.
+const LIMIT: u64 = 64 << 20;
+
+/// Hears of each step as it is done.
+pub trait Progress {
+    /// `done` of `total` steps are through; `what` is the one that just was.
+    fn step(&mut self, done: usize, total: usize, what: &str);
+}
+
+/// Carries out `plan` below `root`, step by step. A step that fails is recorded and the others go
+/// on: a scrub that stops at the first surprise leaves more behind than one that does not.
+///
+/// # Errors
+/// Only when nothing could be tried: the password lock is held by somebody else.
+pub fn apply(
+    root: &Root,
+    plan: &Plan,
+    erase: bool,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Done>> {
+    let edits = plan.steps.iter().any(|s| matches!(s.change, Change::Edit { .. }));
+    let lock = if edits { PasswdLock::acquire(root, LOCK_WAIT)? } else { None };
+    let total = plan.steps.len();
+    let mut done = Vec::with_capacity(total);
+    for (i, step) in plan.steps.iter().enumerate() {
+        let outcome = carry_out(root, step, erase);
+        progress.step(i + 1, total, &step.to_string());
+        let (erased, error) = match outcome {
+            Ok(erased) => (Some(erased), None),
+            Err(error) => (None, Some(error.report())),
+        };
+        done.push(Done {
+            rules: step.rules.clone(),
+            path: step.path.clone(),
+            action: step.to_string(),
+            subjects: step.subjects.clone(),
+            erase: erased,
+            error,
+        });
+    }
+    drop(lock);
+    Ok(done)
+}
+
+/// The plan as a report lists it when nothing is carried out.
+pub fn planned(plan: &Plan) -> Vec<Done> {
+    plan.steps
+        .iter()
+        .map(|step| Done {
+            rules: step.rules.clone(),
+            path: step.path.clone(),
+            action: step.to_string(),
+            subjects: step.subjects.clone(),
+            erase: None,
+            error: None,
+        })
+        .collect()
+}
+
+fn carry_out(root: &Root, step: &Step, erase: bool) -> Result<Erase> {
+    match &step.change {
+        Change::Install { mode, .. } => {
+            let parent = step.path.parent().unwrap_or_else(crate::ImagePath::root);
+            change::make_dirs(root, &parent, 0o755)?;
+            let content = step.content.as_deref().unwrap_or_default();
+            change::create(&place(root, step)?, content, *mode, 0, 0)?;
+            Ok(Erase::NothingToErase)
+        }
+        Change::Link { target } => {
+            let parent = step.path.parent().unwrap_or_else(crate::ImagePath::root);
+            change::make_dirs(root, &parent, 0o755)?;
+            change::symlink(&place(root, step)?, target.as_bytes())?;
+            Ok(Erase::NothingToErase)
+        }
+        Change::Edit { format, edits } => {
+            let (target, meta) = expected(root, step, erase)?;
+            let text = root.read(&step.path, LIMIT)?.ok_or_else(|| changed(step))?;
+            let new = edit::run(*format, &text, edits)?;
+            replace(&target, &meta, *format, &new)
+        }
+        Change::ReplaceByLink { target: to } => {
+            let (target, meta) = expected(root, step, erase)?;
+            let erased = change::delete(&target, &meta)?;
+            change::symlink(&place(root, step)?, to.as_bytes())?;
+            Ok(erased)
+        }
+        Change::Truncate => {
+            let (target, meta) = expected(root, step, erase)?;
+            change::truncate(&target, &meta)
+        }
+        Change::Remove => {
+            let (target, meta) = expected(root, step, erase)?;
+            change::delete(&target, &meta)
+        }
+        Change::RemoveDirectory => {
+            // Its own entries went a moment ago, so its times are not those of discovery.
+            let target = place(root, step)?;
+            change::remove_directory(&target)?;
+            Ok(Erase::NothingToErase)
+        }
+    }
+}
+
+/// An account file never becomes empty; a machine ID does.
+fn replace(target: &Target, meta: &Meta, format: edit::Format, new: &[u8]) -> Result<Erase> {
+    let replace = Replace::of(target, meta);
+    let replace = if format == edit::Format::Whole { replace.may_be_empty() } else { replace };
+    replace.with(new)
+}
+
+/// The place of the step, its folder held open.
+fn place(root: &Root, step: &Step) -> Result<Target> {
+    root.target(&step.path, step.links)?.ok_or_else(|| {
+        Error::failed("find the folder of", &step.path).remedy("it vanished; run again")
+    })
+}
+
+/// The place of the step and the inode in it, which must be the one of discovery.
+fn expected(root: &Root, step: &Step, erase: bool) -> Result<(Target, Meta)> {
+    let target = follow(root, step)?;
+    let target = if erase { target } else { target.leaving_bytes() };
+    let meta = target.meta()?.ok_or_else(|| changed(step))?;
+    if step.expect.as_ref() != Some(&Expect::of(&meta)) {
+        return Err(changed(step));
+    }
+    Ok((target, meta))
+}
+
+/// Account files may be links within the image; an edit goes to the file itself.
+fn follow(root: &Root, step: &Step) -> Result<Target> {
+    if matches!(step.change, Change::Edit { .. }) && step.links == Links::InRoot {
+        if let Some(target) = root.target_followed(&step.path, step.links)? {
+            return Ok(target);
+        }
+    }
+    place(root, step)
+}
+
+fn changed(step: &Step) -> Error {
+    Error::failed("change", &step.path)
+        .remedy("it is no longer what discovery saw; stop whatever writes it and run again")
+}

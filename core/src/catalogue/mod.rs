@@ -1,0 +1,292 @@
+//! The catalogue: which credentials lie where, and what happens to them, as data.
+//!
+//! The rules live in `core/catalogue/*.yaml`, one file a category, and are compiled in. Policies add
+//! rules in the same grammar (`extra_rules`). A rule names places ([`Pattern`]) or a [`Finder`]
+//! that knows a structured format, an [`Action`], whether it is on by default, and why.
+
+mod builtin;
+mod pattern;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use pattern::{Part, Pattern, PatternError};
+
+use crate::{Error, Result};
+
+/// One kind of credential or identity, and what happens to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Stable name, for instance `his-bash`.
+    pub id: String,
+    /// The chapter of the catalogue, from the file's `category`.
+    #[serde(skip_deserializing)]
+    pub category: String,
+    /// What lies there, in a few words.
+    pub what: String,
+    /// Paths and globs; `{home}` stands for every home, `{a,b}` for alternatives.
+    #[serde(default, rename = "where", skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Pattern>,
+    /// Never touched by this rule, even where `where` matches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<Pattern>,
+    /// How the places are read; most rules only look at paths.
+    #[serde(default, skip_serializing_if = "Finder::is_path")]
+    pub find: Finder,
+    /// What happens to what is found.
+    pub action: Action,
+    /// Whether the rule acts without being asked.
+    #[serde(default)]
+    pub default: Default,
+    /// How bad it is when it stays.
+    pub severity: Severity,
+    /// Why it must not stay, or why it may.
+    pub why: String,
+    /// Where the fact comes from: a man page, upstream source, or `measured`.
+    pub source: String,
+    /// Paths that the rule must find, for its test; `{home}` is a home. A path that ends with `/` is
+    /// a directory. Rules with a finder have fixtures of their own instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<String>,
+}
+
+/// How a rule's places are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finder {
+    /// Every file that matches.
+    #[default]
+    Path,
+    /// Password fields of shadow(5) that hold a hash.
+    ShadowHash,
+    /// Password fields of shadow(5) that are empty.
+    ShadowEmpty,
+    /// Password fields of shadow(5) with a hash behind `!` or `*`.
+    ShadowLockedHash,
+    /// Password fields of passwd(5) other than `x`.
+    PasswdInline,
+    /// Password fields of gshadow(5).
+    GshadowPassword,
+    /// Password fields of group(5).
+    GroupPassword,
+    /// Accounts with uid 0 other than root.
+    UidZero,
+    /// Files that sshd's effective configuration reads public keys from.
+    LoginFiles,
+    /// Login sources of sshd beyond key files.
+    OtherLogins,
+    /// Host keys and host certificates that sshd's configuration names.
+    HostKeys,
+    /// A machine ID that is set.
+    MachineId,
+    /// A D-Bus machine ID that is a file of its own.
+    DbusMachineId,
+    /// Settings of sshd that let a password in.
+    SshdPasswords,
+}
+
+impl Finder {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+    fn is_path(&self) -> bool {
+        *self == Self::Path
+    }
+}
+
+/// What happens to what a rule finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// The password field becomes `*`.
+    Lock,
+    /// Burned, then length 0; inode, owner and mode stay.
+    Truncate,
+    /// Burned, then removed; a directory with everything below it.
+    Delete,
+    /// Everything below the directory is burned and removed, the directory stays.
+    Empty,
+    /// The secret field goes, every other byte stays.
+    Edit,
+    /// Burned and removed, because something in the image makes it anew.
+    Regenerate,
+    /// Never changed, only reported.
+    Report,
+}
+
+/// Whether a rule acts without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, std::default::Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Default {
+    /// Acts by default.
+    #[default]
+    On,
+    /// Only reports by default; acts when policy says `on`.
+    Optional,
+    /// Only ever reports.
+    Audit,
+}
+
+/// How bad a finding is; ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// A trace.
+    Low,
+    /// Helps an attacker.
+    Medium,
+    /// A credential or a shared identity.
+    High,
+    /// A way in without anything else.
+    Critical,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        })
+    }
+}
+
+impl std::str::FromStr for Severity {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "low" => Ok(Self::Low),
+            "medium" => Ok(Self::Medium),
+            "high" => Ok(Self::High),
+            "critical" => Ok(Self::Critical),
+            _ => Err("expected low, medium, high or critical".into()),
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lock => "lock",
+            Self::Truncate => "truncate",
+            Self::Delete => "delete",
+            Self::Empty => "empty",
+            Self::Edit => "edit",
+            Self::Regenerate => "regenerate",
+            Self::Report => "report",
+        })
+    }
+}
+
+/// A file of the catalogue.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Chapter {
+    category: String,
+    rules: Vec<Rule>,
+}
+
+/// All rules, by id.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    rules: Vec<Rule>,
+    by_id: BTreeMap<String, usize>,
+}
+
+impl Catalogue {
+    /// The compiled-in rules.
+    ///
+    /// # Errors
+    /// A broken rule file, which the tests exclude for a release.
+    pub fn builtin() -> Result<Self> {
+        let mut catalogue = Self { rules: Vec::new(), by_id: BTreeMap::new() };
+        for (name, text) in builtin::CHAPTERS {
+            let chapter: Chapter = serde_yaml::from_str(text)
+                .map_err(|e| Error::failed("read the catalogue chapter", name).because(e))?;
+            for mut rule in chapter.rules {
+                rule.category.clone_from(&chapter.category);
+                catalogue.add(rule)?;
+            }
+        }
+        Ok(catalogue)
+    }
+
+    /// Adds a rule, of a policy for instance.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Usage`] when the id is taken or the rule contradicts itself.
+    pub fn add(&mut self, rule: Rule) -> Result<()> {
+        rule.check()?;
+        if self.by_id.contains_key(&rule.id) {
+            return Err(Error::usage("add the rule", &rule.id)
+                .remedy("give it another id; this one is taken"));
+        }
+        self.by_id.insert(rule.id.clone(), self.rules.len());
+        self.rules.push(rule);
+        Ok(())
+    }
+
+    /// All rules in catalogue order.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// One rule by its id.
+    pub fn get(&self, id: &str) -> Option<&Rule> {
+        self.by_id.get(id).and_then(|i| self.rules.get(*i))
+    }
+}
+
+impl Rule {
+    /// A rule must say where it looks, and a finder must fit its action.
+    fn check(&self) -> Result<()> {
+        let wrong =
+            |remedy: &'static str| Err(Error::usage("use the rule", &self.id).remedy(remedy));
+        let fits_id = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if self.id.is_empty() || !self.id.bytes().all(fits_id) {
+            return wrong("an id is made of lower-case letters, digits and dashes");
+        }
+        if self.find == Finder::Path && self.places.is_empty() {
+            return wrong("name at least one path under `where`");
+        }
+        if self.find == Finder::Path && matches!(self.action, Action::Lock | Action::Edit) {
+            return wrong("lock and edit need a `find:` that knows the format");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_builtin_catalogue_loads_and_every_rule_says_why() {
+        let catalogue = Catalogue::builtin().unwrap();
+        assert!(catalogue.rules().len() > 20);
+        for rule in catalogue.rules() {
+            assert!(!rule.why.is_empty() && !rule.source.is_empty(), "{}", rule.id);
+            assert!(!rule.category.is_empty(), "{}", rule.id);
+        }
+    }
+
+    #[test]
+    fn a_rule_without_a_place_is_refused() {
+        let rule: Rule = serde_yaml::from_str(
+            "{id: x, what: w, action: delete, severity: low, why: y, source: s}",
+        )
+        .unwrap();
+        let error = Catalogue::builtin().unwrap().add(rule).unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Usage);
+    }
+
+    #[test]
+    fn an_id_is_taken_once() {
+        let mut catalogue = Catalogue::builtin().unwrap();
+        let again = catalogue.rules()[0].clone();
+        assert!(catalogue.add(again).is_err());
+    }
+}

@@ -1,0 +1,162 @@
+//! Effects on a running system that are no files of the image: the writers that would undo a scrub
+//! at shutdown are stopped by runtime drop-ins below `/run`, which lie in memory and cannot ship in
+//! the image; afterwards everything is synced, and a power-off can be armed.
+//!
+//! Measured on Debian 12: without this an ordinary power-off writes the random seed, a journal
+//! named after the old machine ID, and wtmp again.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::report::Done;
+use crate::root::Root;
+use crate::{Error, ImagePath, Result, change};
+
+/// The rule name under which live effects stand in a report.
+pub const RULE: &str = "live";
+
+/// Runtime drop-ins; an empty assignment of `ExecStop=` removes the command, see systemd.unit(5).
+const DROPINS: &[(&str, &str, &str)] = &[
+    (
+        "/run/systemd/system/systemd-random-seed.service.d/disinherit.conf",
+        "[Service]\nExecStop=\n",
+        "no random seed is saved at shutdown",
+    ),
+    (
+        "/run/systemd/system/systemd-update-utmp.service.d/disinherit.conf",
+        "[Service]\nExecStop=\n",
+        "no shutdown record is written to wtmp",
+    ),
+    (
+        "/run/systemd/journald.conf.d/zz-disinherit.conf",
+        "[Journal]\nStorage=none\n",
+        "the journal is no longer written",
+    ),
+];
+
+/// Services that write logs or leases while they run or when they stop.
+const WRITERS: &[&str] =
+    &["syslog.socket", "rsyslog.service", "syslog-ng.service", "auditd.service"];
+
+/// Stops what would write credentials or identity back, on a running system with systemd.
+///
+/// # Errors
+/// A drop-in that cannot be written, or a reload that fails: then the shutdown would undo the scrub.
+pub fn stop_writers(root: &Root) -> Result<Vec<Done>> {
+    let mut done = Vec::new();
+    if !root.is_live() || root.stat(&ImagePath::literal("/run/systemd/system"))?.is_none() {
+        return Ok(done);
+    }
+    for (path, text, why) in DROPINS {
+        let path = ImagePath::literal(path);
+        let parent = path.parent().unwrap_or_else(ImagePath::root);
+        change::make_dirs(root, &parent, 0o755)?;
+        let target = root
+            .target(&path, crate::root::Links::InRoot)?
+            .ok_or_else(|| Error::failed("write", &path))?;
+        change::create(&target, text.as_bytes(), 0o644, 0, 0)?;
+        done.push(effect(path, why));
+    }
+    systemctl(&["daemon-reload"])?;
+    systemctl(&["try-restart", "systemd-journald.service"])?;
+    for unit in WRITERS {
+        if systemctl(&["is-active", "--quiet", unit]).is_ok() {
+            match systemctl(&["stop", unit]) {
+                Ok(()) => done.push(effect(ImagePath::literal("/run"), &format!("{unit} stopped"))),
+                // auditd refuses systemctl; the report says that it goes on writing.
+                Err(error) => done.push(Done {
+                    error: Some(error.report()),
+                    ..effect(ImagePath::literal("/run"), &format!("{unit} stopped"))
+                }),
+            }
+        }
+    }
+    Ok(done)
+}
+
+fn effect(path: ImagePath, action: &str) -> Done {
+    Done {
+        rules: vec![RULE.into()],
+        path,
+        action: action.to_owned(),
+        subjects: Vec::new(),
+        erase: None,
+        error: None,
+    }
+}
+
+/// Writes everything to disk, so that a running system that is switched off now is consistent.
+pub fn sync(root: &Root) {
+    if root.is_live() {
+        rustix::fs::sync();
+    }
+}
+
+/// Arms a timer that switches the machine off. `--force` skips the services' own shutdown, whose
+/// last words nobody needs, but still unmounts the file systems.
+///
+/// # Errors
+/// No systemd-run(1), or it refuses.
+pub fn arm_power_off(after: Duration) -> Result<()> {
+    let on_active = format!("--on-active={}", after.as_secs());
+    run(
+        &["/usr/bin/systemd-run", "/bin/systemd-run"],
+        &[
+            "--quiet",
+            "--collect",
+            "--unit=disinherit-power-off",
+            &on_active,
+            "--timer-property=AccuracySec=1s",
+            systemctl_path()?,
+            "--force",
+            "poweroff",
+        ],
+    )
+    .map_err(|e| {
+        e.remedy("switch the machine off by hand, or with power_off = false by the builder")
+    })
+}
+
+/// Switches the machine off now.
+///
+/// # Errors
+/// No systemctl(1), or it refuses.
+pub fn power_off() -> Result<()> {
+    systemctl(&["--force", "poweroff"])
+}
+
+const SYSTEMCTL: &[&str] = &["/usr/bin/systemctl", "/bin/systemctl"];
+
+fn systemctl_path() -> Result<&'static str> {
+    SYSTEMCTL.iter().copied().find(|p| Path::new(p).exists()).ok_or_else(|| {
+        Error::failed("find", "systemctl").remedy("the running system needs systemd for this")
+    })
+}
+
+fn systemctl(args: &[&str]) -> Result<()> {
+    run(SYSTEMCTL, args)
+}
+
+/// Runs the first of `programs` that exists, with an empty environment and no input; its output is
+/// not shown, because it may name anything.
+fn run(programs: &[&str], args: &[&str]) -> Result<()> {
+    let program = programs.iter().find(|p| Path::new(p).exists()).ok_or_else(|| {
+        Error::failed("find", programs.first().unwrap_or(&"a program"))
+            .remedy("the running system needs systemd for this")
+    })?;
+    let status = Command::new(OsStr::new(program))
+        .args(args)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .map_err(|e| Error::failed("run", program).because(e))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::failed("run", format!("{program} {}", args.join(" "))).because(status.to_string()))
+}

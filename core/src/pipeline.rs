@@ -1,0 +1,176 @@
+//! The one way through: discover, plan, apply, discover again, report.
+
+use crate::apply::{self, Progress};
+use crate::discover::discover;
+use crate::facts::Facts;
+use crate::live;
+use crate::manifest::{self, BootPolicy, Manifest};
+use crate::plan::{self, Plan, SEAL, Step};
+use crate::policy::{EraseMode, Settings};
+use crate::report::{Finding, Mode, Report, Residual, SCHEMA, Summary};
+use crate::root::Root;
+use crate::seal::{self, Installed};
+use crate::{Error, Result};
+
+/// What a run was asked for.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The validated policy.
+    pub settings: &'a Settings,
+    /// The guest's disinherit-firstboot, when it is to be installed.
+    pub firstboot: Option<&'a [u8]>,
+    /// Audit, dry run or scrub.
+    pub mode: Mode,
+}
+
+/// Looks, and for a scrub changes and looks again.
+///
+/// # Errors
+/// A refusal before anything was written, or what kept the run from starting. Steps that fail are
+/// in the report instead.
+pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(Plan, Report)> {
+    let mut facts = discover(root, job.settings)?;
+    let mut plan = make_plan(root, job, &facts)?;
+    let mut report = blank(root, job.mode, &facts);
+    if job.mode == Mode::Scrub {
+        // Nothing was refused: now the writers stop, and what they wrote until then is seen too.
+        report.actions = live::stop_writers(root)?;
+        if !report.actions.is_empty() {
+            facts = discover(root, job.settings)?;
+            plan = make_plan(root, job, &facts)?;
+        }
+        report.actions.extend(apply::apply(
+            root,
+            &plan,
+            job.settings.erase != EraseMode::Off,
+            progress,
+        )?);
+        live::sync(root);
+        let after = discover(root, job.settings)?;
+        report.findings = verify(root, job, &after)?;
+    } else {
+        report.actions = apply::planned(&plan);
+        report.findings.clone_from(&plan.findings);
+        if job.mode == Mode::Audit {
+            report.findings.extend(plan.steps.iter().flat_map(|s| left(job.settings, s)));
+        }
+    }
+    report.summary.planned = report.actions.len();
+    report.residual = residual(job, &report);
+    report.conclude(job.settings.fail_on, job.settings.strict);
+    Ok((plan, report))
+}
+
+/// The plan for `facts`, what sealing needs included.
+fn make_plan(root: &Root, job: &Job<'_>, facts: &Facts) -> Result<Plan> {
+    let sealing = match job.firstboot {
+        Some(binary) if job.mode != Mode::Audit => sealing(root, job.settings, facts, binary)?,
+        _ => Vec::new(),
+    };
+    plan::plan(facts, job.settings, sealing)
+}
+
+/// What makes the image sealed and is not there yet: the manifest, then the program, then the
+/// units and drop-ins.
+fn sealing(root: &Root, settings: &Settings, facts: &Facts, binary: &[u8]) -> Result<Vec<Step>> {
+    let old = Manifest::read(root)?;
+    let new = manifest_of(root, settings, facts)?;
+    let manifest = match old {
+        Some(old) => old.extend(&new),
+        None => new,
+    };
+    let mut wanted = vec![
+        Installed::file(
+            manifest::path(),
+            manifest.to_json().into_bytes(),
+            0o600,
+            "what was sealed",
+        ),
+        Installed::file(seal::binary_path(), binary.to_vec(), 0o755, "the first-boot program"),
+    ];
+    let inventory = seal::Inventory::discover(root)?;
+    wanted.extend(seal::files(&inventory));
+    plan::missing(root, wanted)
+}
+
+/// What the image carries now, with the policy that its first boot will follow.
+fn manifest_of(root: &Root, settings: &Settings, facts: &Facts) -> Result<Manifest> {
+    let kept = |login: &&crate::facts::Login| {
+        settings.keep_users.contains(login.user.as_bytes())
+            || settings.allow.keys.contains(&login.fingerprint)
+    };
+    let mut manifest = seal::record(root)?;
+    manifest.policy = BootPolicy {
+        sealed_keys: settings.sealed_keys,
+        evidence: settings.evidence.clone(),
+        injected_password: settings.injected_password,
+    };
+    manifest.rules = settings.acting_rules();
+    manifest.kept_keys = facts.logins.iter().filter(kept).map(|l| l.hash).collect();
+    Ok(manifest)
+}
+
+/// What a fresh discovery says: whatever a plan would still change was not changed.
+fn verify(root: &Root, job: &Job<'_>, after: &Facts) -> Result<Vec<Finding>> {
+    let plan = make_plan(root, job, after)?;
+    let mut findings = plan.findings;
+    findings.extend(plan.steps.iter().flat_map(|s| left(job.settings, s)));
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.path.cmp(&b.path)));
+    Ok(findings)
+}
+
+/// A step that is still to do, as findings.
+fn left(settings: &Settings, step: &Step) -> Vec<Finding> {
+    step.rules
+        .iter()
+        .filter(|rule| rule.as_str() != SEAL)
+        .map(|rule| {
+            let subject = (!step.subjects.is_empty()).then(|| step.subjects.join(", "));
+            let remedy = "run scrub".to_owned();
+            Finding::of_rule(settings, rule, step.path.clone(), subject, remedy)
+        })
+        .collect()
+}
+
+fn blank(root: &Root, mode: Mode, facts: &Facts) -> Report {
+    Report {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        mode,
+        root: root.host_path().display().to_string(),
+        live: root.is_live(),
+        exit_code: 0,
+        summary: Summary::default(),
+        actions: Vec::new(),
+        findings: Vec::new(),
+        residual: Vec::new(),
+        logins: facts.logins.clone(),
+        skipped: facts.skipped.clone(),
+    }
+}
+
+/// What this run could not reach, said once per kind.
+fn residual(job: &Job<'_>, report: &Report) -> Vec<Residual> {
+    let mut out: Vec<Residual> = Vec::new();
+    for done in &report.actions {
+        let Some(residual) = done.erase.as_ref().and_then(Residual::of) else {
+            continue;
+        };
+        if !out.contains(&residual) {
+            out.push(residual);
+        }
+    }
+    if job.mode == Mode::Scrub {
+        out.push(Residual {
+            what: "blocks that were freed before this run, journals and snapshots".into(),
+            why: "files were overwritten one by one, free space was not".into(),
+            remedy: "discard or zero the free space of the unmounted image, for instance with zerofree or fstrim".into(),
+        });
+    }
+    out
+}
+
+/// The refusal for a root that is the running system without having been asked for.
+pub fn refuse_unasked_live() -> Error {
+    Error::refused("scrub", "the running system").remedy("pass --live --yes when that is meant")
+}

@@ -1,0 +1,171 @@
+//! From facts and policy to a plan: data that leaves apply no choice.
+//!
+//! One [`Step`] changes one path. Steps stand in the order in which they run: the manifest first,
+//! because it remembers the logins that are about to go, then what is installed, then edits, then
+//! removals, files before their directories. Planning again after apply comes out empty.
+
+mod check;
+mod step;
+
+use std::collections::BTreeMap;
+
+pub use step::{Change, Expect, Step};
+
+use crate::catalogue::{Action, Severity};
+use crate::facts::{Facts, Hit, Target};
+use crate::policy::Settings;
+use crate::report::Finding;
+use crate::root::Links;
+use crate::seal::{Installed, Kind as InstalledKind};
+use crate::{ImagePath, Result};
+
+/// The pseudo rule of accounts that policy removes.
+pub const REMOVE_USERS: &str = "remove-users";
+/// The pseudo rule of files that sealing installs.
+pub const SEAL: &str = "seal";
+/// The pseudo rule of what could not be read.
+pub const UNREADABLE: &str = "unreadable";
+
+/// What will be done, and what will be left.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct Plan {
+    /// Changes in the order in which they run.
+    pub steps: Vec<Step>,
+    /// What was found and stays: reported by rule, by policy, or because it could not be read.
+    pub findings: Vec<Finding>,
+}
+
+/// Makes the plan. `sealing` is what firstboot needs in this image and lacks, from
+/// [`missing`]; empty when it is not installed.
+///
+/// # Errors
+/// [`crate::Kind::Refused`] when carrying the plan out would lock the operator out or break the image;
+/// nothing has been written then.
+pub fn plan(facts: &Facts, settings: &Settings, sealing: Vec<Step>) -> Result<Plan> {
+    check::refuse_lock_out(facts, settings)?;
+    let mut plan = Plan { steps: sealing, findings: Vec::new() };
+    let mut paths: BTreeMap<ImagePath, Vec<&Hit>> = BTreeMap::new();
+    for hit in &facts.hits {
+        if acts(settings, hit) {
+            paths.entry(hit.path.clone()).or_default().push(hit);
+        } else {
+            plan.findings.push(Finding::of_hit(settings, hit));
+        }
+    }
+    let mut steps: Vec<Step> =
+        paths.into_iter().filter_map(|(path, hits)| merge(settings, path, &hits)).collect();
+    steps.sort_by(|a, b| a.change.phase().cmp(&b.change.phase()).then_with(|| by_depth(a, b)));
+    plan.steps.extend(steps);
+    plan.findings.extend(facts.notes.iter().map(|n| Finding::of_note(settings, n)));
+    plan.findings.extend(facts.problems.iter().map(Finding::of_problem));
+    plan.findings.extend(check::way_in(facts, settings));
+    plan.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.path.cmp(&b.path)));
+    plan.findings.dedup();
+    Ok(plan)
+}
+
+fn acts(settings: &Settings, hit: &Hit) -> bool {
+    if hit.rule == REMOVE_USERS {
+        return true;
+    }
+    settings.catalogue.get(&hit.rule).and_then(|r| settings.acts(r)).unwrap_or(false)
+}
+
+/// Deeper paths first, so that a directory is empty when its turn comes.
+fn by_depth(a: &Step, b: &Step) -> std::cmp::Ordering {
+    let depth = |s: &Step| s.path.components().count();
+    if matches!(a.change, Change::RemoveDirectory) && matches!(b.change, Change::RemoveDirectory) {
+        depth(b).cmp(&depth(a)).then_with(|| a.path.cmp(&b.path))
+    } else {
+        a.path.cmp(&b.path)
+    }
+}
+
+/// All hits on one path become one step: removal wins over truncation, truncation over an edit.
+fn merge(settings: &Settings, path: ImagePath, hits: &[&Hit]) -> Option<Step> {
+    let first = hits.first()?;
+    let mut rules: Vec<String> = hits.iter().map(|h| h.rule.clone()).collect();
+    rules.sort();
+    rules.dedup();
+    let action = |h: &Hit| settings.catalogue.get(&h.rule).map_or(Action::Delete, |r| r.action);
+    let removed = |h: &&&Hit| h.what == Target::Inode && action(h) != Action::Truncate;
+    let truncated = |h: &&&Hit| h.what == Target::Inode && action(h) == Action::Truncate;
+    let change = if let Some(hit) = hits.iter().find(removed) {
+        if hit.is_directory() { Change::RemoveDirectory } else { Change::Remove }
+    } else if hits.iter().any(|h| truncated(&h)) {
+        Change::Truncate
+    } else if hits.iter().any(|h| h.what == Target::MachineIdCopy) {
+        Change::ReplaceByLink { target: "/etc/machine-id".into() }
+    } else {
+        edits(hits)?
+    };
+    let subjects: Vec<String> = hits.iter().filter_map(|h| h.subject.clone()).collect();
+    let links = if hits.iter().any(|h| h.links == Links::OwnerMatched) {
+        Links::OwnerMatched
+    } else {
+        Links::InRoot
+    };
+    let expect = Some(Expect::of(&first.meta));
+    Some(Step { rules, path, change, expect, links, subjects, content: None })
+}
+
+fn edits(hits: &[&Hit]) -> Option<Change> {
+    let mut all = Vec::new();
+    let mut found = None;
+    for hit in hits {
+        if let Target::Record { format, edit } = &hit.what {
+            found = Some(*format);
+            all.push(edit.clone());
+        }
+    }
+    all.sort();
+    all.dedup();
+    found.map(|format| Change::Edit { format, edits: all })
+}
+
+/// The steps that bring `wanted` into the image: nothing for what is there already, byte for byte
+/// and mode for mode.
+///
+/// # Errors
+/// A file in the place that cannot be read.
+pub fn missing(root: &crate::root::Root, wanted: Vec<Installed>) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    for file in wanted {
+        let meta = root.lstat(&file.path)?;
+        let (there, change, content) = match file.kind {
+            InstalledKind::File { content, mode } => {
+                let same_mode = meta.as_ref().is_some_and(|m| m.mode & 0o7777 == mode);
+                let same = same_mode
+                    && root.read(&file.path, 1 << 30)?.is_some_and(|old| *old == *content);
+                (
+                    same,
+                    Change::Install { mode, bytes: content.len() as u64 },
+                    Some(content.into_owned()),
+                )
+            }
+            InstalledKind::Link { target } => {
+                let same = root.read_link(&file.path)?.is_some_and(|old| old == target.as_bytes());
+                (same, Change::Link { target: target.into_owned() }, None)
+            }
+        };
+        if !there {
+            steps.push(Step {
+                rules: vec![SEAL.into()],
+                path: file.path,
+                change,
+                expect: meta.as_ref().map(Expect::of),
+                links: Links::InRoot,
+                subjects: vec![file.why.to_owned()],
+                content,
+            });
+        }
+    }
+    Ok(steps)
+}
+
+impl Plan {
+    /// The worst of what will be left.
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|f| f.severity).max()
+    }
+}

@@ -1,0 +1,205 @@
+//! One policy file, or the options of one command line.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::{Pattern, Rule, Severity};
+use crate::manifest::{InjectedPassword, SealedKeys};
+use crate::{Error, Result};
+
+/// One policy file; every key is optional and unknown keys are errors.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fragment {
+    /// Accounts whose password and public keys stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep_users: Vec<String>,
+    /// Accounts that are removed with their homes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove_users: Vec<String>,
+    /// Rules by id: `on`, `off` or `report`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<String, Switch>,
+    /// What stays although a rule matches.
+    #[serde(default, skip_serializing_if = "Allow::is_empty")]
+    pub allow: Allow,
+    /// More rules, in the grammar of the catalogue.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_rules: Vec<Rule>,
+    /// What `/etc/machine-id` becomes; `empty` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_id: Option<MachineId>,
+    /// Install disinherit-firstboot and seal the image; true by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firstboot: Option<bool>,
+    /// Whether a sealed key counts when this instance's metadata declares it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_keys: Option<SealedKeys>,
+    /// Login sources beyond key files that the image means to keep, and `kept`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// What a password set by the platform may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub injected_password: Option<InjectedPassword>,
+    /// How the disk below the files is treated; `auto` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erase: Option<EraseMode>,
+    /// Findings that fail the run: this severity and above; `high` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail_on: Option<Severity>,
+    /// Every finding and every residual risk fails the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+}
+
+/// What stays although a rule matches.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Allow {
+    /// Paths, in the grammar of the catalogue.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<Pattern>,
+    /// Public keys by fingerprint, `SHA256:...` as ssh-keygen(1) prints it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+}
+
+impl Allow {
+    fn is_empty(&self) -> bool {
+        self.paths.is_empty() && self.keys.is_empty()
+    }
+}
+
+/// A rule, switched by policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Switch {
+    /// The rule acts, also where it only reports by default.
+    On,
+    /// The rule is not looked at.
+    Off,
+    /// The rule reports and changes nothing.
+    Report,
+}
+
+/// What `/etc/machine-id` becomes, see machine-id(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MachineId {
+    /// An empty file: a new ID at the next boot, presets are not applied again.
+    #[default]
+    Empty,
+    /// `uninitialized`: the next boot counts as a first boot and applies presets, which enables
+    /// services again that the image's author disabled.
+    Uninitialized,
+}
+
+/// How the disk below the files is treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EraseMode {
+    /// The best that this file system and this place allow.
+    #[default]
+    Auto,
+    /// Discard free blocks.
+    Trim,
+    /// Overwrite free blocks that are not zero.
+    Fill,
+    /// Only the blocks of the files that go.
+    Files,
+    /// Nothing is overwritten, only unlinked.
+    Off,
+}
+
+/// How far the raw disk is searched afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProofMode {
+    /// Every block device below the root.
+    #[default]
+    Full,
+    /// The blocks that were changed or freed.
+    Touched,
+    /// Not at all; the report says so.
+    Off,
+}
+
+/// What happens to sure hits of the content scan outside homes and temporary places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContentMode {
+    /// They are findings and fail the run.
+    #[default]
+    Report,
+    /// They are removed.
+    Remove,
+}
+
+impl Fragment {
+    /// Reads one policy file; `name` is used in messages.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Usage`] with line and column for a syntax error or an unknown key.
+    pub fn parse(name: &str, text: &str) -> Result<Self> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        serde_yaml::from_str(text).map_err(|e| {
+            Error::usage("read the policy", name)
+                .because(e)
+                .remedy("see docs/policy.md for the keys that a policy may have")
+        })
+    }
+
+    /// Puts `later` on top of this: single values win, lists add up.
+    #[must_use]
+    pub fn merge(mut self, later: Self) -> Self {
+        self.keep_users.extend(later.keep_users);
+        self.remove_users.extend(later.remove_users);
+        self.rules.extend(later.rules);
+        self.allow.paths.extend(later.allow.paths);
+        self.allow.keys.extend(later.allow.keys);
+        self.extra_rules.extend(later.extra_rules);
+        self.evidence.extend(later.evidence);
+        Self {
+            machine_id: later.machine_id.or(self.machine_id),
+            firstboot: later.firstboot.or(self.firstboot),
+            sealed_keys: later.sealed_keys.or(self.sealed_keys),
+            injected_password: later.injected_password.or(self.injected_password),
+            erase: later.erase.or(self.erase),
+            fail_on: later.fail_on.or(self.fail_on),
+            strict: later.strict.or(self.strict),
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_errors_with_a_place() {
+        let error = Fragment::parse("p.yaml", "strict: true\nkeep_user: [ann]\n").unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Usage);
+        let text = error.report();
+        assert!(text.contains("keep_user") && text.contains("line 2 column 1"), "{text}");
+    }
+
+    #[test]
+    fn later_fragments_win_and_lists_add_up() {
+        let a = Fragment::parse("a", "keep_users: [ann]\nfail_on: low\nrules: {his-shell: off}");
+        let b =
+            Fragment::parse("b", "keep_users: [bob]\nfail_on: critical\nrules: {his-shell: on}");
+        let merged = a.unwrap().merge(b.unwrap());
+        assert_eq!(merged.keep_users, ["ann", "bob"]);
+        assert_eq!(merged.fail_on, Some(Severity::Critical));
+        assert_eq!(merged.rules["his-shell"], Switch::On);
+    }
+
+    #[test]
+    fn an_empty_file_is_an_empty_policy() {
+        assert!(Fragment::parse("p", "\n").unwrap().keep_users.is_empty());
+    }
+}

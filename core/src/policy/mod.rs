@@ -1,0 +1,11 @@
+//! Policy: what the owner of an image decides, in three types.
+//!
+//! A [`Fragment`] is one YAML file or the options of one command line, everything optional, unknown
+//! keys refused. Fragments merge in order, later ones win, lists add up. [`Settings`] is the
+//! validated result, the only one that planning sees.
+
+mod fragment;
+mod settings;
+
+pub use fragment::{Allow, ContentMode, EraseMode, Fragment, MachineId, ProofMode, Switch};
+pub use settings::Settings;

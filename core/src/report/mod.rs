@@ -1,0 +1,170 @@
+//! The report: what was done, what is left, what cannot be known. It is made from a fresh
+//! discovery, not from what apply believes. The JSON form has the schema `docs/report.schema.json`.
+
+mod finding;
+mod text;
+
+use serde::{Deserialize, Serialize};
+
+pub use finding::Finding;
+pub use text::text;
+
+use crate::ImagePath;
+use crate::catalogue::Severity;
+use crate::change::Erase;
+use crate::facts::Login;
+use crate::reach::Mount;
+
+/// The version of the report's form; a reader refuses a higher one.
+pub const SCHEMA: u32 = 1;
+
+/// What one run did and left.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Version of the program.
+    pub version: String,
+    /// What was asked for.
+    pub mode: Mode,
+    /// The root as the caller named it.
+    pub root: String,
+    /// True when the root is the running system.
+    pub live: bool,
+    /// The exit code that follows from this report.
+    pub exit_code: u8,
+    /// The counts that a person reads first.
+    pub summary: Summary,
+    /// What was done or, for a dry run, would be done.
+    pub actions: Vec<Done>,
+    /// What is there and stays.
+    pub findings: Vec<Finding>,
+    /// What this run could not reach, and what does.
+    pub residual: Vec<Residual>,
+    /// Every public key that sshd accepted when the run began.
+    pub logins: Vec<Login>,
+    /// File systems that were left alone.
+    pub skipped: Vec<Mount>,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Look only.
+    Audit,
+    /// Plan, change nothing.
+    DryRun,
+    /// Plan, apply, verify.
+    Scrub,
+}
+
+/// The counts that a person reads first.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// Steps of the plan.
+    pub planned: usize,
+    /// Steps that were carried out.
+    pub done: usize,
+    /// Steps that failed.
+    pub failed: usize,
+    /// Findings that stay.
+    pub findings: usize,
+    /// Those of them that fail the run.
+    pub failing: usize,
+    /// Bytes that were overwritten.
+    pub bytes_erased: u64,
+}
+
+/// One step and what became of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Done {
+    /// The rules that asked for it.
+    pub rules: Vec<String>,
+    /// The path in the image.
+    pub path: ImagePath,
+    /// What was done, in words.
+    pub action: String,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<String>,
+    /// What became of the bytes that lay there; absent for a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erase: Option<Erase>,
+    /// Why it failed, when it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Something that this run could not reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Residual {
+    /// What may still be there.
+    pub what: String,
+    /// Why this run could not reach it.
+    pub why: String,
+    /// What does.
+    pub remedy: String,
+}
+
+fn overwritten(erase: &Erase) -> u64 {
+    if let Erase::Overwritten { bytes } = erase { *bytes } else { 0 }
+}
+
+impl Residual {
+    /// What an outcome leaves on the device; `None` when nothing.
+    pub fn of(erase: &Erase) -> Option<Self> {
+        let (what, why, remedy) = match erase {
+            Erase::Overwritten { .. } | Erase::NothingToErase => return None,
+            Erase::NeedsDiscard { why } => (
+                "bytes of removed files in free blocks",
+                why,
+                "discard the free space of the image, for instance with fstrim",
+            ),
+            Erase::NeedsCheckpoint { why } => (
+                "copies of removed files in the journal",
+                why,
+                "remove the journal of the unmounted image and make it anew: tune2fs -O ^has_journal, then -j",
+            ),
+            Erase::NotErased { why } => {
+                ("bytes of a removed file", why, "look at the file's other names")
+            }
+        };
+        Some(Self { what: what.into(), why: why.to_string(), remedy: remedy.into() })
+    }
+}
+
+impl Report {
+    /// The findings that fail the run at `fail_on`.
+    pub fn failing(&self, fail_on: Severity) -> usize {
+        self.findings.iter().filter(|f| f.severity >= fail_on).count()
+    }
+
+    /// Counts again and derives the exit code: 3 when a step failed, 1 when something remains,
+    /// else 0. `strict` makes residual risks fail too.
+    pub fn conclude(&mut self, fail_on: Severity, strict: bool) {
+        self.summary.findings = self.findings.len();
+        self.summary.failing = self.failing(fail_on);
+        self.summary.failed = self.actions.iter().filter(|a| a.error.is_some()).count();
+        self.summary.done = match self.mode {
+            Mode::Scrub => self.actions.len() - self.summary.failed,
+            Mode::Audit | Mode::DryRun => 0,
+        };
+        self.summary.bytes_erased =
+            self.actions.iter().filter_map(|a| a.erase.as_ref()).map(overwritten).sum();
+        let remains = self.summary.failing > 0 || strict && !self.residual.is_empty();
+        self.exit_code = match (self.summary.failed, remains) {
+            (1.., _) => 3,
+            (0, true) => 1,
+            (0, false) => 0,
+        };
+    }
+
+    /// The report as JSON with a final newline.
+    pub fn json(&self) -> String {
+        // Maps have string keys and nothing here fails to serialise.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}

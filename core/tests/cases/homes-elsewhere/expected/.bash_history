@@ -1,0 +1,1 @@
+of nobody: / is never a home

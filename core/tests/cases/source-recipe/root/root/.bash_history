@@ -1,0 +1,1 @@
+export TOKEN=not-a-real-one
