@@ -9,7 +9,7 @@ use std::process::Command;
 
 use rustix::io::Errno;
 
-use super::step::armed::{Fault, arm, disarm};
+use super::step::armed::{At, Fault, arm, disarm};
 use super::tests::{Image, held, image_path};
 use super::*;
 use crate::root::{Links, Root};
@@ -135,10 +135,10 @@ fn act(case: &Case, root: &Root) -> Result<bool> {
 fn steps(case: &Case) -> Vec<&'static str> {
     let image = Image::new();
     (case.prepare)(&image);
-    arm(u32::MAX, Fault::Kill);
+    arm(At::Number(usize::MAX - 1), Fault::Kill);
     act(case, &image.root()).unwrap();
     assert!((case.done)(&image.at("etc/work/it")), "{}", case.name);
-    disarm()
+    disarm().0
 }
 
 /// Sweeps, runs again, and looks at what is left.
@@ -164,15 +164,14 @@ fn an_error_at_any_step_leaves_old_or_new() {
     for case in CASES {
         let steps = steps(case);
         assert!(steps.len() >= 3, "{}: {steps:?}", case.name);
-        for (number, step) in (0..).zip(&steps) {
+        for (number, step) in steps.iter().enumerate() {
             for errno in [Errno::NOSPC, Errno::IO, Errno::INVAL] {
                 let image = Image::new();
                 (case.prepare)(&image);
                 let secret = secret_of(&image);
-                arm(number, Fault::Error(errno));
+                arm(At::Number(number), Fault::Error(errno));
                 let result = act(case, &image.root());
-                let passed = disarm();
-                assert!(passed.len() > usize::try_from(number).unwrap());
+                assert!(disarm().1, "{}: {step} was not reached", case.name);
                 let fault = format!("{errno} at {step} ({result:?})");
                 let secret = secret.filter(|_| !matches!(result, Ok(true)));
                 run_again(case, &image, secret.as_ref(), &fault);
@@ -198,7 +197,7 @@ fn a_kill_at_any_step_leaves_old_or_new() {
         let (case, number, dir) = (part(), part(), part());
         let case = &CASES[case.parse::<usize>().unwrap()];
         let root = Root::offline(Path::new(dir)).unwrap();
-        arm(number.parse().unwrap(), Fault::Kill);
+        arm(At::Number(number.parse().unwrap()), Fault::Kill);
         act(case, &root).unwrap();
         return;
     }

@@ -9,6 +9,7 @@ use std::thread;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use super::step::armed::{At, Fault, arm, disarm};
 use super::tests::{CLEAN, Image, SECRET, held, image_path};
 use super::*;
 use crate::root::{Links, Root};
@@ -98,4 +99,36 @@ fn a_flipping_link_never_leads_out() {
     let now = Meta::of(&rustix::fs::stat(host.join("authorized_keys")).unwrap());
     assert_eq!(now, sentinel);
     assert_eq!(fs::read_dir(&host).unwrap().count(), 1);
+}
+
+/// Another program puts its own file in place at the last moment: that one stays.
+#[test]
+fn a_late_change_by_somebody_else_wins() {
+    type Change = fn(&Target, &Meta) -> Result<Erase>;
+    let cases: [(&str, Change); 4] = [
+        ("put the new file in place", |target, meta| replace(target, meta, CLEAN)),
+        ("write the new content", |target, meta| replace(target, meta, CLEAN)),
+        ("set aside", delete),
+        ("set aside", |target, meta| remove::remove(target, meta, remove::Shared::Keep)),
+    ];
+    for (step, change) in cases {
+        let image = Image::new();
+        image.file("etc/shadow", SECRET);
+        let theirs = image.file("etc/theirs", b"written by useradd\n");
+        let target = image.root().target(&image_path("/etc/shadow"), Links::InRoot);
+        let target = target.unwrap().unwrap();
+        let meta = target.meta().unwrap().unwrap();
+        let _held = File::open(image.at("etc/shadow")).unwrap();
+        let shadow = image.at("etc/shadow");
+        arm(
+            At::Name(step),
+            Fault::Meanwhile(Box::new(move || fs::rename(theirs, shadow).unwrap())),
+        );
+        let result = change(&target, &meta);
+        assert!(disarm().1, "{step}");
+        let report = result.unwrap_err().report();
+        assert!(report.contains("changed since discovery"), "{step}: {report}");
+        assert_eq!(fs::read(image.at("etc/shadow")).unwrap(), b"written by useradd\n");
+        assert_eq!(image.names("etc"), ["shadow"], "{step}");
+    }
 }

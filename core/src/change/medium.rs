@@ -1,8 +1,8 @@
 //! Whether writing over a file reaches its old bytes, by file system, mount options and inode
 //! flags.
 //!
-//! Magic numbers are those of statfs(2) and linux/magic.h. What each file system does with an
-//! overwrite was measured on loop devices; the table is in the project's documentation.
+//! Magic numbers are those of statfs(2) and linux/magic.h. What ext4, xfs and btrfs do with an
+//! overwrite is searched for on the raw device by the privileged tests.
 
 use std::fs::{self, File};
 

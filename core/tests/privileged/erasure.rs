@@ -12,6 +12,7 @@ use super::place::Place;
 /// A file system and what an overwrite is worth there.
 struct FileSystem {
     name: &'static str,
+    needs: super::Needs,
     mkfs: &'static [&'static str],
     mebibytes: u64,
     options: &'static str,
@@ -28,6 +29,7 @@ enum Expected {
 const FILE_SYSTEMS: &[FileSystem] = &[
     FileSystem {
         name: "ext4",
+        needs: super::EXT4,
         mkfs: &["mkfs.ext4", "-q"],
         mebibytes: 64,
         options: "rw",
@@ -35,6 +37,7 @@ const FILE_SYSTEMS: &[FileSystem] = &[
     },
     FileSystem {
         name: "ext4-1k",
+        needs: super::EXT4,
         mkfs: &["mkfs.ext4", "-q", "-b", "1024"],
         mebibytes: 64,
         options: "rw",
@@ -42,6 +45,7 @@ const FILE_SYSTEMS: &[FileSystem] = &[
     },
     FileSystem {
         name: "ext4-journals-data",
+        needs: super::EXT4,
         mkfs: &["mkfs.ext4", "-q"],
         mebibytes: 64,
         options: "data=journal",
@@ -49,6 +53,7 @@ const FILE_SYSTEMS: &[FileSystem] = &[
     },
     FileSystem {
         name: "ext4-inline",
+        needs: super::EXT4,
         mkfs: &["mkfs.ext4", "-q", "-O", "inline_data", "-I", "512"],
         mebibytes: 64,
         options: "rw",
@@ -56,6 +61,7 @@ const FILE_SYSTEMS: &[FileSystem] = &[
     },
     FileSystem {
         name: "xfs",
+        needs: super::XFS,
         mkfs: &["mkfs.xfs", "-q"],
         mebibytes: 320,
         options: "rw",
@@ -63,6 +69,7 @@ const FILE_SYSTEMS: &[FileSystem] = &[
     },
     FileSystem {
         name: "btrfs",
+        needs: super::BTRFS,
         mkfs: &["mkfs.btrfs", "-q"],
         mebibytes: 256,
         options: "rw",
@@ -72,11 +79,11 @@ const FILE_SYSTEMS: &[FileSystem] = &[
 
 pub(crate) fn add(add: Add<'_>) {
     for fs in FILE_SYSTEMS {
-        add(&format!("erasure::{}", fs.name), &fs.mkfs[..1], Box::new(|| on_each_file_system(fs)));
+        add(&format!("erasure::{}", fs.name), fs.needs, Box::new(|| on_each_file_system(fs)));
     }
-    add("erasure::adopted_blocks_on_xfs", &["mkfs.xfs"], Box::new(adopted_blocks_on_xfs));
-    add("erasure::reflinks_on_xfs", &["mkfs.xfs", "cp"], Box::new(reflinks_on_xfs));
-    add("erasure::nocow_on_btrfs", &["mkfs.btrfs", "chattr"], Box::new(nocow_on_btrfs));
+    add("erasure::adopted_blocks_on_xfs", super::XFS, Box::new(adopted_blocks_on_xfs));
+    add("erasure::reflinks_on_xfs", super::XFS, Box::new(reflinks_on_xfs));
+    add("erasure::nocow_on_btrfs", super::BTRFS, Box::new(nocow_on_btrfs));
     add("erasure::memory", &[], Box::new(memory));
 }
 

@@ -16,8 +16,14 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Completion, Trial};
 
-/// What a test needs of the machine beyond root's rights: programs by name.
+/// What a test needs of the machine beyond root's rights: a program by name, a file system as
+/// `fs:NAME`, a device as its path.
 type Needs = &'static [&'static str];
+
+/// An image file as a file system of this kind.
+const EXT4: Needs = &["mkfs.ext4", "fs:ext4", "/dev/loop-control"];
+const XFS: Needs = &["mkfs.xfs", "fs:xfs", "/dev/loop-control"];
+const BTRFS: Needs = &["mkfs.btrfs", "fs:btrfs", "/dev/loop-control", "chattr"];
 
 /// Set in the process that runs in its own mount namespace.
 const INSIDE: &str = "DISINHERIT_TEST_NAMESPACE";
@@ -67,9 +73,14 @@ fn missing(needs: Needs) -> Option<String> {
     if env::var_os(INSIDE).is_none() {
         return Some("needs a mount namespace: unshare(1), outside of a container".to_owned());
     }
-    needs.iter().find_map(|program| {
-        let found = Command::new("sh").args(["-c", "command -v \"$0\"", program]).output();
-        let missing = !found.is_ok_and(|output| output.status.success());
-        missing.then(|| format!("needs the program {program}"))
+    needs.iter().find_map(|need| {
+        let test = match need.strip_prefix("fs:") {
+            Some(_) => "modprobe -q \"${0#fs:}\"; grep -qw \"${0#fs:}\" /proc/filesystems",
+            None if need.starts_with('/') => "test -e \"$0\"",
+            None => "command -v \"$0\"",
+        };
+        let tried = Command::new("sh").args(["-c", test, need]).output();
+        let there = tried.is_ok_and(|output| output.status.success());
+        (!there).then(|| format!("needs {need}"))
     })
 }

@@ -31,7 +31,7 @@ const ACL: &[u8] = &[
 const CAPABILITY: &[u8] = &[1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 pub(crate) fn add(add: Add<'_>) {
-    let ext4: super::Needs = &["mkfs.ext4"];
+    let ext4 = super::EXT4;
     add("metadata::replace_carries_everything", ext4, Box::new(replace_carries_everything));
     add("metadata::no_acl_is_inherited", ext4, Box::new(no_acl_is_inherited));
     add("metadata::new_files_get_the_label", ext4, Box::new(new_files_get_the_label));
