@@ -1,6 +1,7 @@
 //! All end-to-end tests in one program, so that what did not run is counted in one place.
 
 mod container;
+mod firstboot;
 mod image;
 
 use std::os::unix::process::CommandExt;
@@ -19,6 +20,7 @@ fn main() -> Result<ExitCode> {
     }
     let mut trials = Vec::new();
     trials.extend(container::trials());
+    trials.extend(firstboot::trials());
     trials.extend(image::trials());
     let arguments = Arguments::from_args();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
