@@ -3,6 +3,7 @@
 mod container;
 mod firstboot;
 mod image;
+mod offline;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -22,6 +23,7 @@ fn main() -> Result<ExitCode> {
     trials.extend(container::trials());
     trials.extend(firstboot::trials());
     trials.extend(image::trials());
+    trials.extend(offline::trials());
     let arguments = Arguments::from_args();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
