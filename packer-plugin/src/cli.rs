@@ -1,0 +1,233 @@
+//! The command line. Packer's own words, `describe` and `start`, are recognised before it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use disinherit_core::Result;
+
+use crate::config::{Content, Erase, FailOn, Proof};
+use crate::plugin::{Invocation, describe_json, serve};
+use crate::provision::{Programs, Scrubber};
+use crate::{commands, output};
+
+/// Removes every credential of the builder from a Linux image, and proves it.
+///
+/// Packer runs this program as the provisioner "disinherit". Without Packer it looks through or
+/// scrubs a mounted image, or the running system.
+///
+/// Exit codes: 0 nothing found that matters, 1 findings remain, 2 wrong use, 3 could not run or
+/// finished in part, 4 refused and nothing written.
+#[derive(Debug, Parser)]
+#[command(name = "packer-plugin-disinherit", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look for credentials; never writes
+    Audit(AuditArgs),
+    /// Remove credentials, then look again
+    Scrub(ScrubArgs),
+    /// List the rules of the catalogue
+    Rules,
+    /// Make a plugin that carries guest programs
+    #[command(hide = true)]
+    Bundle(BundleArgs),
+}
+
+/// The system to work on: one of the two.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct RootArgs {
+    /// The mounted image, chroot or unpacked tree
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// The running system
+    #[arg(long)]
+    pub live: bool,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For a person.
+    #[default]
+    Text,
+    /// For programs; schema in docs/report.schema.json.
+    Json,
+}
+
+/// Options of `audit`.
+#[derive(Debug, Clone, Args)]
+pub struct AuditArgs {
+    /// The system to work on.
+    #[command(flatten)]
+    pub root: RootArgs,
+    /// A policy file; later ones win, lists in them add up
+    #[arg(long = "policy", value_name = "FILE")]
+    pub policies: Vec<PathBuf>,
+    /// Fingerprint of a public key that may log in (SHA256:...)
+    #[arg(long = "expect-key", value_name = "FINGERPRINT")]
+    pub expect_keys: Vec<String>,
+    /// The severity from which findings make exit code 1 [default: high]
+    #[arg(long, value_name = "SEVERITY")]
+    pub fail_on: Option<FailOn>,
+    /// The form of the report
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// Write the report to a file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Options of `scrub`.
+#[derive(Debug, Clone, Args)]
+pub struct ScrubArgs {
+    /// The system to work on.
+    #[command(flatten)]
+    pub root: RootArgs,
+    /// Do not ask for the host name before the running system is scrubbed
+    #[arg(long, requires = "live")]
+    pub yes: bool,
+    /// A policy file; later ones win, lists in them add up
+    #[arg(long = "policy", value_name = "FILE")]
+    pub policies: Vec<PathBuf>,
+    /// Print the plan and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What happens to a sure hit of the content scan outside homes and temporary places
+    #[arg(long, default_value = "report")]
+    pub content: Content,
+    /// How free space and journal are treated [default: auto]
+    #[arg(long)]
+    pub erase: Option<Erase>,
+    /// How much of the raw disk is searched for what was removed
+    #[arg(long, default_value = "full")]
+    pub proof: Proof,
+    /// Every finding and every residual risk counts
+    #[arg(long)]
+    pub strict: bool,
+    /// The severity from which findings make exit code 1 [default: high]
+    #[arg(long, value_name = "SEVERITY")]
+    pub fail_on: Option<FailOn>,
+    /// disinherit-firstboot to install, or `none`
+    #[arg(long, value_name = "PATH|none")]
+    pub firstboot: Option<PathBuf>,
+    /// Write the report (JSON) to a file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// The form of the report on standard output
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// Switch the machine off afterwards
+    #[arg(long, requires = "live")]
+    pub power_off: bool,
+    /// Speak the event protocol of the Packer plugin on standard output
+    #[arg(long, hide = true, requires = "live")]
+    pub packer: bool,
+    /// Remove this folder, where this program lies, as the last step of a success
+    #[arg(long, hide = true, value_name = "DIR", requires = "packer")]
+    pub cleanup: Option<PathBuf>,
+    /// Arm a timer that switches the machine off this many seconds after the scrub
+    #[arg(long, hide = true, value_name = "SECONDS", requires = "packer")]
+    pub power_off_after: Option<u64>,
+}
+
+/// Options of `bundle`.
+#[derive(Debug, Clone, Args)]
+pub struct BundleArgs {
+    /// The plugin to start from; this program by default
+    #[arg(long, value_name = "FILE")]
+    pub plugin: Option<PathBuf>,
+    /// The plugin to write
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// ELF programs; they are found again by file name and architecture
+    #[arg(required = true, value_name = "PROGRAM")]
+    pub programs: Vec<PathBuf>,
+}
+
+/// The whole program, given its argument vector.
+#[must_use]
+pub fn main(args: &[OsString]) -> ExitCode {
+    match Invocation::from_args(args) {
+        Invocation::Describe => conclude(
+            output::out(&(describe_json(env!("CARGO_PKG_VERSION")) + "\n"))
+                .map(|()| ExitCode::SUCCESS),
+        ),
+        Invocation::Start { name, protobuf } => {
+            serve(&name, protobuf, Arc::new(Scrubber::new(Programs::of_this_process())))
+        }
+        Invocation::Other => match Cli::try_parse_from(args) {
+            Ok(cli) => {
+                env_logger::init_from_env(
+                    env_logger::Env::new().filter_or("DISINHERIT_LOG", "warn"),
+                );
+                conclude(run(cli.command))
+            }
+            // Help and version are such errors too.
+            Err(error) if error.use_stderr() => {
+                output::err(error.render().to_string().trim_end());
+                ExitCode::from(2)
+            }
+            Err(text) => {
+                conclude(output::out(&text.render().to_string()).map(|()| ExitCode::SUCCESS))
+            }
+        },
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Audit(args) => commands::audit(args),
+        Command::Scrub(args) => commands::scrub(args),
+        Command::Rules => commands::rules(),
+        Command::Bundle(args) => commands::bundle(&args),
+    }
+}
+
+fn conclude(result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        output::err(&format!("packer-plugin-disinherit: {}", error.report()));
+        ExitCode::from(error.kind().exit_code())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn exactly_one_root() {
+        assert!(parse("p audit").is_err());
+        assert!(parse("p audit --live --root /mnt").is_err());
+        assert!(parse("p scrub --root /mnt --yes").is_err());
+        assert!(parse("p audit --root /mnt --format json --fail-on low").is_ok());
+    }
+
+    #[test]
+    fn what_the_provisioner_passes_is_understood() {
+        let line = "p scrub --live --yes --packer --cleanup /tmp/d --policy /tmp/d/options.yaml \
+            --content report --erase auto --proof full --fail-on high --firstboot none --strict \
+            --power-off-after 20";
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let Command::Scrub(args) = parse(&line).unwrap().command else { panic!("not scrub") };
+        assert!(args.packer && args.yes && args.strict);
+        assert_eq!(args.power_off_after, Some(20));
+    }
+}

@@ -1,0 +1,99 @@
+//! Which programs go into a guest.
+
+use std::path::Path;
+
+use disinherit_core::{Error, Result};
+
+use crate::config::Settings;
+use crate::elf::{self, Arch, Kind};
+use crate::payload::{Blob, Bundle};
+
+/// The name under which a plugin carries itself for other architectures.
+pub const PLUGIN: &str = "packer-plugin-disinherit";
+/// The name under which it carries the first-boot program.
+pub const FIRSTBOOT: &str = "disinherit-firstboot";
+
+/// What this plugin can bring into a guest.
+#[derive(Debug)]
+pub struct Programs {
+    bundle: Bundle,
+}
+
+impl Programs {
+    /// This process's own file and what it carries.
+    ///
+    /// # Errors
+    /// When it cannot be read, or what it carries is damaged.
+    pub fn of_this_process() -> Result<Self> {
+        let path = std::env::current_exe()
+            .map_err(|e| Error::failed("find", "the plugin's own file").because(e))?;
+        Ok(Self { bundle: Bundle::open(&path)? })
+    }
+
+    /// What is wrong with the settings, as far as it can be known before a guest is there: the
+    /// problem's option and its text.
+    #[must_use]
+    pub fn check(&self, settings: &Settings) -> Option<(&'static str, String)> {
+        let unknown = settings.unknown.contains(&"firstboot_binary");
+        let given = settings.firstboot_binary.is_some() || unknown;
+        if !settings.firstboot || given || self.bundle.architectures(FIRSTBOOT).next().is_some() {
+            return None;
+        }
+        let text = format!(
+            "this plugin does not carry {FIRSTBOOT}; build it with \"make dist\", name one in \
+             firstboot_binary, or set firstboot = false"
+        );
+        Some(("firstboot", text))
+    }
+
+    /// The program that scrubs, for a guest of this architecture.
+    ///
+    /// # Errors
+    /// When there is none, or the one that was named is for another architecture.
+    pub(super) fn guest(&self, settings: &Settings, arch: Arch) -> Result<Blob> {
+        if let Some(path) = &settings.guest_binary {
+            return named("guest_binary", path, arch);
+        }
+        // A plugin on Linux runs in a guest of its own architecture as it is.
+        if cfg!(target_os = "linux") && elf::arch(std::env::consts::ARCH) == Some(arch) {
+            return self.bundle.own();
+        }
+        self.bundle.find(PLUGIN, arch)?.ok_or_else(|| {
+            Error::refused("scrub", format!("a guest of the architecture {arch}"))
+                .because(format!("this plugin is for {}", std::env::consts::ARCH))
+                .remedy(format!("set guest_binary to a {PLUGIN} for Linux on {arch}"))
+        })
+    }
+
+    /// The first-boot program, where the settings ask for it.
+    ///
+    /// # Errors
+    /// When there is none, or the one that was named is for another architecture.
+    pub(super) fn firstboot(&self, settings: &Settings, arch: Arch) -> Result<Option<Blob>> {
+        if !settings.firstboot {
+            return Ok(None);
+        }
+        if let Some(path) = &settings.firstboot_binary {
+            return named("firstboot_binary", path, arch).map(Some);
+        }
+        self.bundle.find(FIRSTBOOT, arch)?.map(Some).ok_or_else(|| {
+            let carried: Vec<&str> = self.bundle.architectures(FIRSTBOOT).collect();
+            Error::refused("install", format!("{FIRSTBOOT} in a guest of the architecture {arch}"))
+                .because(format!("this plugin carries it for: {}", carried.join(", ")))
+                .remedy("name one in firstboot_binary, or set firstboot = false")
+        })
+    }
+}
+
+fn named(option: &'static str, path: &Path, arch: Arch) -> Result<Blob> {
+    let kind = elf::kind(path).map_err(|e| Error::failed("read", path.display()).because(e))?;
+    let wrong = match kind {
+        Kind::Elf(other) if other != arch => format!("it is for {other}, the guest is {arch}"),
+        Kind::Elf(_) | Kind::Script => return Blob::of_file(path),
+        Kind::Unknown => format!("it is for an unknown architecture, the guest is {arch}"),
+        Kind::Other => "it is neither a program nor a script".to_owned(),
+    };
+    Err(Error::refused("upload", format!("{} ({option})", path.display()))
+        .because(wrong)
+        .remedy(format!("set {option} to a static Linux program for {arch}")))
+}
