@@ -92,7 +92,7 @@ pub struct ScrubArgs {
     #[command(flatten)]
     pub root: RootArgs,
     /// Do not ask for the host name before the running system is scrubbed
-    #[arg(long, requires = "live")]
+    #[arg(long, conflicts_with = "root")]
     pub yes: bool,
     /// A policy file; later ones win, lists in them add up
     #[arg(long = "policy", value_name = "FILE")]
@@ -125,10 +125,10 @@ pub struct ScrubArgs {
     #[arg(long, default_value = "text")]
     pub format: Format,
     /// Switch the machine off afterwards
-    #[arg(long, requires = "live")]
+    #[arg(long, conflicts_with = "root")]
     pub power_off: bool,
     /// Speak the event protocol of the Packer plugin on standard output
-    #[arg(long, hide = true, requires = "live")]
+    #[arg(long, hide = true, conflicts_with = "root")]
     pub packer: bool,
     /// Remove this folder, where this program lies, as the last step of a success
     #[arg(long, hide = true, value_name = "DIR", requires = "packer")]

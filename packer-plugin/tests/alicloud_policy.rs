@@ -28,11 +28,11 @@ struct Request<'a> {
 
 fn decide(policies: &[Value], request: &Request<'_>) -> Decision {
     let statements = policies.iter().flat_map(|policy| many(&policy["Statement"]));
-    let effects: Vec<&str> = statements
+    let effects: Vec<Value> = statements
         .filter(|statement| applies(statement, request))
-        .map(|statement| statement["Effect"].as_str().unwrap())
+        .map(|statement| statement["Effect"].clone())
         .collect();
-    match (effects.contains(&"Deny"), effects.contains(&"Allow")) {
+    match (effects.contains(&json!("Deny")), effects.contains(&json!("Allow"))) {
         (true, _) => Decision::Denied,
         (false, true) => Decision::Allowed,
         (false, false) => Decision::NotAllowed,
