@@ -4,6 +4,7 @@
 # Where nobody may not enter the folders above this repository (/root, mostly), they are
 # covered by an empty one with only the repository in it, in a mount namespace of our own.
 set -eu
+cwd=$PWD
 here=$(cd "$(dirname "$0")/.." && pwd)
 nobody='setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --'
 
@@ -16,7 +17,7 @@ if [ "${1:-}" = --covered ]; then
     mkdir -p "$here"
     mount --move "$keep" "$here"
     rmdir "$keep"
-    cd "$here"
+    cd "$cwd"
     exec $nobody env HOME=/nonexistent "$@"
 fi
 if $nobody test -r "$here/Cargo.toml"; then
