@@ -5,6 +5,15 @@
 //! all condition operators and keys of a statement must hold, one of a key's values is enough, and
 //! a key that the request does not carry makes a condition fail.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test fails by a panic, and rustc takes each file here for a crate of its own"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

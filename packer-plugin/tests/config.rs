@@ -1,5 +1,14 @@
 //! The provisioner's answers to Prepare, for what Packer really sends.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test fails by a panic, and rustc takes each file here for a crate of its own"
+)]
+
 use std::fs;
 
 use packer_plugin_disinherit::config::{Erase, Input, Settings, UNKNOWN};
@@ -118,7 +127,9 @@ fn the_builder_decides_over_power_off_and_dangerous_choices_warn() {
     let with = |builder: &str, power_off: &str| {
         resolve(&[Value::map([("power_off", power_off.into())]), packer(builder)]).unwrap()
     };
-    for builder in ["qemu", "virtualbox-iso", "vmware-vmx", "vsphere-clone", "proxmox", "parallels-pvm"] {
+    for builder in
+        ["qemu", "virtualbox-iso", "vmware-vmx", "vsphere-clone", "proxmox", "parallels-pvm"]
+    {
         assert!(with(builder, "auto").powers_off(), "{builder}");
         assert!(with(builder, "auto").warnings().is_empty());
         assert!(with(builder, "false").warnings()[0].contains("shutdown_command"), "{builder}");

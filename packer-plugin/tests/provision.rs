@@ -1,6 +1,14 @@
 //! Runs of the provisioner on this machine, with a guest program that stands in for the scrub.
 
-#![allow(unreachable_pub)] // rustc looks at each file of tests as a crate of its own
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test fails by a panic, and rustc takes each file here for a crate of its own"
+)]
+
 mod local;
 
 use std::fs;

@@ -49,7 +49,7 @@ pub(super) fn make(session: &Session, settings: &Settings, needed: u64) -> Resul
 
 fn nowhere(answer: &Answer, settings: &Settings) -> Error {
     let remedy = if settings.remote_folder.is_some() {
-        "set remote_folder to a folder that can be written and runs programs, or leave it out"
+        "set remote_folder to a folder that can be written, has room and runs programs, or leave it out"
     } else {
         "set remote_folder to a folder of the guest that can be written, has room and runs programs"
     };

@@ -19,6 +19,7 @@
 mod packer166;
 mod peer;
 mod probe;
+mod sshd;
 mod tools;
 
 use std::process::ExitCode;
