@@ -55,6 +55,7 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
             report.findings.extend(plan.steps.iter().flat_map(|s| left(job.settings, s)));
         }
     }
+    worst_first(&mut report.findings);
     report.summary.planned = report.actions.len();
     report.residual = residual(job, &report);
     report.conclude(job.settings.fail_on, job.settings.strict);
@@ -90,7 +91,12 @@ fn sealing(root: &Root, settings: &Settings, facts: &Facts, binary: &[u8]) -> Re
     ];
     let inventory = seal::Inventory::discover(root)?;
     wanted.extend(seal::files(&inventory));
-    plan::missing(root, wanted)
+    let mut steps = plan::missing(root, wanted)?;
+    // An earlier life of this disk may have been adopted; the next boot is a first boot again.
+    for path in seal::state_paths() {
+        plan::gone(root, path, &mut steps)?;
+    }
+    Ok(steps)
 }
 
 /// What the image carries now, with the policy that its first boot will follow.
@@ -115,8 +121,11 @@ fn verify(root: &Root, job: &Job<'_>, after: &Facts) -> Result<Vec<Finding>> {
     let plan = make_plan(root, job, after)?;
     let mut findings = plan.findings;
     findings.extend(plan.steps.iter().flat_map(|s| left(job.settings, s)));
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.path.cmp(&b.path)));
     Ok(findings)
+}
+
+fn worst_first(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.path.cmp(&b.path)));
 }
 
 /// A step that is still to do, as findings.
@@ -163,7 +172,7 @@ fn residual(job: &Job<'_>, report: &Report) -> Vec<Residual> {
     if job.mode == Mode::Scrub {
         out.push(Residual {
             what: "blocks that were freed before this run, journals and snapshots".into(),
-            why: "files were overwritten one by one, free space was not".into(),
+            why: "files were overwritten one by one; free space was not, and the raw disk was not searched".into(),
             remedy: "discard or zero the free space of the unmounted image, for instance with zerofree or fstrim".into(),
         });
     }

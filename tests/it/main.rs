@@ -4,6 +4,7 @@ mod container;
 mod firstboot;
 mod image;
 mod offline;
+mod program;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -24,6 +25,7 @@ fn main() -> Result<ExitCode> {
     trials.extend(firstboot::trials());
     trials.extend(image::trials());
     trials.extend(offline::trials());
+    trials.extend(program::trials());
     let arguments = Arguments::from_args();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }

@@ -15,7 +15,7 @@ use crate::catalogue::{Action, Severity};
 use crate::facts::{Facts, Hit, Target};
 use crate::policy::Settings;
 use crate::report::Finding;
-use crate::root::Links;
+use crate::root::{FileKind, Links};
 use crate::seal::{Installed, Kind as InstalledKind};
 use crate::{ImagePath, Result};
 
@@ -161,6 +161,32 @@ pub fn missing(root: &crate::root::Root, wanted: Vec<Installed>) -> Result<Vec<S
         }
     }
     Ok(steps)
+}
+
+/// Adds the steps that remove `path` and all below it, where it is there.
+///
+/// # Errors
+/// A directory that cannot be listed.
+pub fn gone(root: &crate::root::Root, path: ImagePath, steps: &mut Vec<Step>) -> Result<()> {
+    let Some(meta) = root.lstat(&path)? else { return Ok(()) };
+    let directory = meta.kind == FileKind::Directory;
+    if directory {
+        for entry in root.read_dir(&path)? {
+            if let Some(below) = path.join(&entry.name) {
+                gone(root, below, steps)?;
+            }
+        }
+    }
+    steps.push(Step {
+        rules: vec![SEAL.into()],
+        path,
+        change: if directory { Change::RemoveDirectory } else { Change::Remove },
+        expect: Some(Expect::of(&meta)),
+        links: Links::InRoot,
+        subjects: vec!["state of an earlier boot".into()],
+        content: None,
+    });
+    Ok(())
 }
 
 impl Plan {

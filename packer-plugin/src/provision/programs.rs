@@ -1,8 +1,9 @@
 //! Which programs go into a guest.
 
+use std::io::Read as _;
 use std::path::Path;
 
-use disinherit_core::{Error, Result};
+use disinherit_core::{Error, ImagePath, Result, Root};
 
 use crate::config::Settings;
 use crate::elf::{self, Arch, Kind};
@@ -65,6 +66,24 @@ impl Programs {
         })
     }
 
+    /// The first-boot program for the image below `root`, whose own programs tell its architecture.
+    ///
+    /// # Errors
+    /// When the image's architecture cannot be told, or this program does not carry one for it.
+    pub fn firstboot_for(&self, root: &Root) -> Result<Vec<u8>> {
+        let arch = architecture(root)?;
+        let blob = self.bundle.find(FIRSTBOOT, arch)?.ok_or_else(|| {
+            Error::refused("install", format!("{FIRSTBOOT} in an image of the architecture {arch}"))
+                .because("this program does not carry one for it")
+                .remedy("name one with --firstboot PATH, build with \"make dist\", or pass --firstboot none")
+        })?;
+        let mut program = Vec::new();
+        blob.open()?
+            .read_to_end(&mut program)
+            .map_err(|e| Error::failed("read", FIRSTBOOT).because(e))?;
+        Ok(program)
+    }
+
     /// The first-boot program, where the settings ask for it.
     ///
     /// # Errors
@@ -83,6 +102,23 @@ impl Programs {
                 .remedy("name one in firstboot_binary, or set firstboot = false")
         })
     }
+}
+
+/// What the image's shell or init is built for.
+fn architecture(root: &Root) -> Result<Arch> {
+    for program in ["/bin/sh", "/sbin/init", "/usr/bin/env"] {
+        let Some((file, _)) = root.open(&ImagePath::literal(program))? else { continue };
+        let mut head = Vec::new();
+        file.take(20)
+            .read_to_end(&mut head)
+            .map_err(|e| Error::failed("read", program).because(e))?;
+        if let Kind::Elf(arch) = elf::judge(&head) {
+            return Ok(arch);
+        }
+    }
+    Err(Error::refused("tell the architecture of", root.host_path().display())
+        .because("neither /bin/sh nor /sbin/init is a program that is known here")
+        .remedy("name the first-boot program with --firstboot PATH, or pass --firstboot none"))
 }
 
 fn named(option: &'static str, path: &Path, arch: Arch) -> Result<Blob> {

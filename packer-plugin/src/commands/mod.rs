@@ -1,34 +1,41 @@
 //! What a person runs without Packer, and what the plugin runs in the guest.
 
+mod confirm;
+mod events;
+mod request;
+mod rules;
+mod scrub;
+
 use std::process::ExitCode;
 
 use disinherit_core::{Error, Result};
 
 use crate::cli::{AuditArgs, BundleArgs, ScrubArgs};
-use crate::payload;
+use crate::{output, payload};
 
 /// Looks for credentials and changes nothing.
 ///
 /// # Errors
 /// See docs/exit-codes.md.
-pub fn audit(_: AuditArgs) -> Result<ExitCode> {
-    Err(no_engine("audit"))
+pub fn audit(args: AuditArgs) -> Result<ExitCode> {
+    scrub::run(&request::of_audit(args)).map(ExitCode::from)
 }
 
-/// Removes credentials.
+/// Removes credentials, looks again, and says what is left.
 ///
 /// # Errors
 /// See docs/exit-codes.md.
-pub fn scrub(_: ScrubArgs) -> Result<ExitCode> {
-    Err(no_engine("scrub"))
+pub fn scrub(args: ScrubArgs) -> Result<ExitCode> {
+    scrub::run(&request::of_scrub(args)?).map(ExitCode::from)
 }
 
 /// Lists the rules of the catalogue.
 ///
 /// # Errors
-/// See docs/exit-codes.md.
+/// The catalogue is broken, or standard output is closed.
 pub fn rules() -> Result<ExitCode> {
-    Err(no_engine("list rules"))
+    output::out(&rules::table()?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Makes a plugin that carries guest programs.
@@ -43,8 +50,4 @@ pub fn bundle(args: &BundleArgs) -> Result<ExitCode> {
     let plugin = args.plugin.clone().map_or_else(own, Ok)?;
     payload::write(&plugin, &args.programs, &args.output)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn no_engine(what: &'static str) -> Error {
-    Error::refused(what, "anything").because("this build has no scrub engine")
 }

@@ -1,0 +1,60 @@
+//! What a run says while it runs: nothing for a person but the report, or one JSON event a line for
+//! the provisioner.
+
+use disinherit_core::apply;
+use disinherit_core::event::{End, Event, Progress};
+use disinherit_core::report::Report;
+use disinherit_core::{Error, Result};
+
+use crate::output;
+
+/// An event per file would flood Packer's output.
+const EVERY: usize = 25;
+
+/// Where progress, report and end go.
+#[derive(Debug)]
+pub(super) struct Events {
+    json: bool,
+}
+
+impl Events {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// The report: as an event, or as `text` for a person.
+    pub(super) fn report(&self, report: &Report, text: Option<&str>) -> Result<()> {
+        if self.json {
+            let value = serde_json::to_value(report)
+                .map_err(|e| Error::failed("write", "the report").because(e))?;
+            return output::event(&Event::Report(value));
+        }
+        output::out(text.unwrap_or_default())
+    }
+
+    /// The last event: how the run ended, with the cause where it failed.
+    pub(super) fn end(&self, result: &Result<u8>) -> Result<()> {
+        if !self.json {
+            return Ok(());
+        }
+        output::event(&Event::End(match result {
+            Ok(exit) => End { exit: *exit, error: None },
+            Err(error) => End { exit: error.kind().exit_code(), error: Some(error.report()) },
+        }))
+    }
+}
+
+impl apply::Progress for Events {
+    /// A closed pipe must not stop a scrub half-way: the report will say that it could not be told.
+    fn step(&mut self, done: usize, total: usize, what: &str) {
+        if !self.json || done % EVERY != 0 && done != total {
+            return;
+        }
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let (done, total) = (count(done), count(total));
+        let progress = Progress { step: "scrub".into(), done, total, text: what.to_owned() };
+        if let Err(error) = output::event(&Event::Progress(progress)) {
+            log::debug!("{}", error.report());
+        }
+    }
+}

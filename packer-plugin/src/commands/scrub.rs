@@ -1,0 +1,161 @@
+//! `audit` and `scrub`: from a request to a report and an exit code.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use disinherit_core::catalogue::Pattern;
+use disinherit_core::pipeline::{self, Job};
+use disinherit_core::plan::Plan;
+use disinherit_core::policy::{EraseMode, Fragment, Settings};
+use disinherit_core::report::{self, Mode, Report};
+use disinherit_core::{Error, ImagePath, Result, Root, live};
+
+use super::confirm;
+use super::events::Events;
+use super::request::{Firstboot, Place, Request};
+use crate::cli::Format;
+use crate::provision::Programs;
+
+/// Runs one audit or scrub and returns the exit code of the report.
+pub(super) fn run(request: &Request) -> Result<u8> {
+    let mut events = Events::new(request.events);
+    let result = work(request, &mut events);
+    let told = events.end(&result);
+    let exit = result?;
+    told?;
+    // The last thing of all: nothing is said or written after it.
+    let live = matches!(request.place, Place::Live { .. });
+    if live && request.power_off.is_some_and(|delay| delay.is_zero()) {
+        live::power_off()?;
+    }
+    Ok(exit)
+}
+
+fn work(request: &Request, events: &mut Events) -> Result<u8> {
+    let root = open(request)?;
+    let settings = settings(request, &root)?;
+    let firstboot = firstboot(request, &settings, &root)?;
+    let job = Job { settings: &settings, firstboot: firstboot.as_deref(), mode: request.mode };
+    let (plan, mut report) = pipeline::run(&root, &job, events)?;
+    expect_keys(request, &settings, &mut report);
+    if let Some(folder) = &request.cleanup {
+        remove(folder)?;
+        live::sync(&root);
+    }
+    if let Some(delay) = request.power_off.filter(|d| root.is_live() && !d.is_zero()) {
+        live::arm_power_off(delay)?;
+    }
+    publish(request, &plan, &report, events)?;
+    Ok(report.exit_code)
+}
+
+fn open(request: &Request) -> Result<Root> {
+    match &request.place {
+        Place::Offline(dir) => {
+            // Relative to the caller's folder, which is the caller's business, not the image's.
+            let dir = fs::canonicalize(dir)
+                .map_err(|e| Error::refused("use as an image root", dir.display()).because(e))?;
+            Root::offline(&dir)
+        }
+        Place::Live { confirmed } => {
+            if request.mode == Mode::Scrub && !confirmed {
+                confirm::host_name()?;
+            }
+            Root::live()
+        }
+    }
+}
+
+fn settings(request: &Request, root: &Root) -> Result<Settings> {
+    let mut fragment = Fragment::default();
+    for file in &request.policies {
+        let text = fs::read_to_string(file).map_err(|e| {
+            Error::usage("read the policy", file.display()).because(e).remedy("check the path")
+        })?;
+        fragment = fragment.merge(Fragment::parse(&file.display().to_string(), &text)?);
+    }
+    fragment = fragment.merge(request.options.clone());
+    // The provisioner's own folder would be burned under the running program.
+    let own = request.cleanup.as_deref().and_then(|p| ImagePath::new(p.as_os_str().as_bytes()));
+    fragment.allow.paths.extend(own.as_ref().map(Pattern::subtree));
+    let settings = Settings::new(fragment)?;
+    match settings.erase {
+        EraseMode::Trim | EraseMode::Fill => {
+            Err(Error::refused("erase free space below", root.host_path().display()).remedy(
+                "use erase: auto or files, and discard the free space of the unmounted image",
+            ))
+        }
+        EraseMode::Auto | EraseMode::Files | EraseMode::Off => Ok(settings),
+    }
+}
+
+fn firstboot(request: &Request, settings: &Settings, root: &Root) -> Result<Option<Vec<u8>>> {
+    if !settings.firstboot || request.mode == Mode::Audit {
+        return Ok(None);
+    }
+    match &request.firstboot {
+        Firstboot::None => Ok(None),
+        Firstboot::File(path) => fs::read(path)
+            .map(Some)
+            .map_err(|e| Error::usage("read the first-boot program", path.display()).because(e)),
+        Firstboot::Carried => Programs::of_this_process()?.firstboot_for(root).map(Some),
+    }
+}
+
+/// `--expect-key`: a file that holds nothing but expected keys is no finding.
+fn expect_keys(request: &Request, settings: &Settings, report: &mut Report) {
+    if request.expect_keys.is_empty() {
+        return;
+    }
+    let logins = report.logins.clone();
+    report.findings.retain(|finding| {
+        let mut here = logins.iter().filter(|l| l.path == finding.path).peekable();
+        let known =
+            here.peek().is_some() && here.all(|l| request.expect_keys.contains(&l.fingerprint));
+        finding.category != "ssh-login" || !known
+    });
+    report.conclude(settings.fail_on, settings.strict);
+}
+
+fn publish(request: &Request, plan: &Plan, report: &Report, events: &Events) -> Result<()> {
+    let text = match request.format {
+        Format::Json => report.json(),
+        Format::Text => {
+            let steps: String = match request.mode {
+                Mode::DryRun => plan.steps.iter().map(|step| format!("{step}\n")).collect(),
+                Mode::Audit | Mode::Scrub => String::new(),
+            };
+            steps + &report::text(report)
+        }
+    };
+    if let Some(path) = &request.report {
+        write(path, report.json().as_bytes())?;
+    }
+    if let Some(path) = &request.output {
+        write(path, text.as_bytes())?;
+    }
+    events.report(report, request.output.is_none().then_some(text.as_str()))
+}
+
+/// A report names accounts and paths: it is for its owner's eyes.
+fn write(path: &Path, text: &[u8]) -> Result<()> {
+    let failed = |e: std::io::Error| {
+        Error::failed("write the report", path.display()).because(e).remedy("name another file")
+    };
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path).map_err(failed)?;
+    file.write_all(text).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::failed("remove", folder.display()).because(e).remedy("remove it by hand"))
+        }
+        _ => Ok(()),
+    }
+}
