@@ -1,11 +1,12 @@
 //! The catalogue: which credentials lie where, and what happens to them, as data.
 //!
-//! The rules live in `core/catalogue/*.yaml`, one file a category, and are compiled in. Policies add
+//! The rules live in `core/catalogue/*.yaml`, by category, and are compiled in. Policies add
 //! rules in the same grammar (`extra_rules`). A rule names places ([`Pattern`]) or a [`Finder`]
 //! that knows a structured format, an [`Action`], whether it is on by default, and why.
 
 mod builtin;
 mod pattern;
+pub mod table;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +34,15 @@ pub struct Rule {
     /// Never touched by this rule, even where `where` matches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<Pattern>,
+    /// The rule only reports where none of these exists: what makes the file anew, for instance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<Pattern>,
+    /// The rule only reports where one of these exists: a server that needs the file, for instance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unless: Vec<Pattern>,
+    /// Directories, and links to them, stay with owner and mode; only what lies in them is found.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_directories: bool,
     /// How the places are read; most rules only look at paths.
     #[serde(default, skip_serializing_if = "Finder::is_path")]
     pub find: Finder,
@@ -254,6 +264,10 @@ impl Rule {
         }
         if self.find == Finder::Path && matches!(self.action, Action::Lock | Action::Edit) {
             return wrong("lock and edit need a `find:` that knows the format");
+        }
+        let conditional = !self.when.is_empty() || !self.unless.is_empty();
+        if self.find != Finder::Path && (conditional || self.keep_directories) {
+            return wrong("`when`, `unless` and `keep_directories` are for rules without `find:`");
         }
         Ok(())
     }

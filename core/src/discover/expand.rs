@@ -45,15 +45,34 @@ impl<'a> Expander<'a> {
             let starts: &[ImagePath] = if alternative.in_home { self.homes } else { &root_only };
             let links = links_of(alternative.in_home || shared(&alternative.parts));
             for start in starts {
-                self.walk(start.clone(), &alternative.parts, links, &mut |f| {
+                let mut named = Vec::new();
+                self.walk(start.clone(), &alternative.parts, links, &mut |f| named.push(f))?;
+                for f in named {
+                    if except.covers(&f.path, self.homes) {
+                        continue;
+                    }
+                    let f = self.by_real_name(f)?;
                     if !except.covers(&f.path, self.homes) && seen.insert(f.path.clone()) {
                         found.push(f);
                     }
-                })?;
+                }
             }
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(found)
+    }
+
+    /// `/var/spool/mail` may be a link to `/var/mail`: an inode is planned once, by its real
+    /// name. In a home the link itself decides whether it is followed, so names stay there.
+    fn by_real_name(&self, found: Found) -> Result<Found> {
+        let (Some(parent), Some(name)) = (found.path.parent(), found.path.file_name()) else {
+            return Ok(found);
+        };
+        if found.links != Links::InRoot {
+            return Ok(found);
+        }
+        let real = self.root.canonical(&parent)?.and_then(|folder| folder.join(name));
+        Ok(Found { path: real.unwrap_or_else(|| found.path.clone()), ..found })
     }
 
     fn walk(

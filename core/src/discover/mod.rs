@@ -9,7 +9,7 @@ mod removals;
 mod services;
 
 use crate::accounts::Accounts;
-use crate::catalogue::{Action, Finder, Rule, Severity};
+use crate::catalogue::{Action, Finder, Pattern, Rule, Severity};
 use crate::facts::{Facts, Hit, Note, Problem, Target};
 use crate::policy::Settings;
 use crate::reach::Reach;
@@ -34,6 +34,7 @@ pub fn discover(root: &Root, settings: &Settings) -> Result<Facts> {
         expander: Expander::new(root, &reach, &homes),
         accounts: &accounts,
         homes: &homes,
+        ours: ours(root),
         sshd: &sshd,
         facts: Facts { skipped: reach.skipped().to_vec(), ..Facts::default() },
     };
@@ -59,6 +60,21 @@ pub fn discover(root: &Root, settings: &Settings) -> Result<Facts> {
     Ok(scene.facts)
 }
 
+/// Where this program lies in the running system; a folder of our own counts as a whole.
+fn ours(root: &Root) -> Option<ImagePath> {
+    if !root.is_live() {
+        return None;
+    }
+    let program = ImagePath::new(std::env::current_exe().ok()?.into_os_string().as_encoded_bytes())?;
+    Some(place_of(program))
+}
+
+/// The folder that the provisioner made for `program`, or the program alone.
+fn place_of(program: ImagePath) -> ImagePath {
+    let ours = |name: &[u8]| name.starts_with(b"disinherit-");
+    program.parent().filter(|f| f.file_name().is_some_and(ours)).unwrap_or(program)
+}
+
 /// What the finders share.
 struct Scene<'a> {
     root: &'a Root,
@@ -66,6 +82,8 @@ struct Scene<'a> {
     expander: Expander<'a>,
     accounts: &'a Accounts,
     homes: &'a [ImagePath],
+    /// The program that runs, or the folder that was made for it.
+    ours: Option<ImagePath>,
     sshd: &'a sshd::Config,
     facts: Facts,
 }
@@ -92,27 +110,65 @@ impl Scene<'_> {
 
     /// Everything that the rule's places name; a directory with all that is below it.
     fn paths(&mut self, rule: &Rule) -> Result<()> {
+        let first = self.facts.hits.len();
         for place in &rule.places {
             let except = Except::new(&rule.except, &self.settings.allow.paths);
             for found in self.expander.expand(place, &except)? {
-                if found.meta.kind != FileKind::Directory {
-                    self.hit_inode(rule, &found, None);
-                    continue;
-                }
                 let mut tree = self.expander.tree(&found, &except)?;
                 if rule.action == Action::Empty {
                     tree.retain(|f| f.path != found.path);
                 }
-                for below in &tree {
-                    self.hit_inode(rule, below, None);
+                for below in tree {
+                    let kept = rule.keep_directories && self.leads_to_directory(&below)?;
+                    if !kept && !self.is_ours(&below.path) {
+                        self.hit_inode(rule, &below, None);
+                    }
+                }
+            }
+        }
+        if !self.applies(rule)? {
+            for hit in self.facts.hits.split_off(first) {
+                if !hit.is_directory() {
+                    self.note(rule, hit.path, hit.subject);
                 }
             }
         }
         Ok(())
     }
 
+    /// Whether the image is one in which the rule may act.
+    fn applies(&self, rule: &Rule) -> Result<bool> {
+        let exists = |patterns: &[Pattern]| {
+            for pattern in patterns {
+                if !self.expander.expand(pattern, &Except::new(&[], &[]))?.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        Ok((rule.when.is_empty() || exists(&rule.when)?) && !exists(&rule.unless)?)
+    }
+
+    /// Whoever brought this program into the guest takes it away; a running program cannot be
+    /// overwritten, and a folder that holds it cannot be removed.
+    fn is_ours(&self, path: &ImagePath) -> bool {
+        self.ours.as_ref().is_some_and(|ours| path.starts_with(ours) || ours.starts_with(path))
+    }
+
+    /// A directory, or a link to one.
+    fn leads_to_directory(&self, found: &Found) -> Result<bool> {
+        Ok(match found.meta.kind {
+            FileKind::Directory => true,
+            FileKind::Symlink => {
+                self.root.stat(&found.path)?.is_some_and(|m| m.kind == FileKind::Directory)
+            }
+            _ => false,
+        })
+    }
+
     fn hit_inode(&mut self, rule: &Rule, found: &Found, subject: Option<String>) {
-        if rule.action == Action::Truncate && found.meta.size == 0 {
+        let empty = found.meta.kind != FileKind::Regular || found.meta.size == 0;
+        if rule.action == Action::Truncate && empty {
             return;
         }
         self.facts.hits.push(Hit {
@@ -135,5 +191,18 @@ impl Scene<'_> {
             what: error.report(),
             severity: Severity::High,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_our_own_counts_as_a_whole() {
+        let place = |path| place_of(ImagePath::literal(path));
+        let folder = "/tmp/disinherit-a1";
+        assert_eq!(place("/tmp/disinherit-a1/scrub"), ImagePath::literal(folder));
+        assert_eq!(place("/tmp/scrub"), ImagePath::literal("/tmp/scrub"));
     }
 }
