@@ -36,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("firstboot::without_a_key_nothing_answers", NEEDS, denies),
         trial("firstboot::closed_when_our_own_parts_are_missing", NEEDS, broken_parts),
         trial("firstboot::a_credential_opens_without_cloud_init", NEEDS, credential),
+        trial("firstboot::the_reference_seed_opens_by_user_data", NEEDS, reference_seed),
         trial("firstboot::an_installed_but_unsealed_system_is_left_alone", NEEDS, unsealed),
     ]
 }
@@ -66,10 +67,6 @@ impl Disk {
 
     /// Boots under `identity`; with a key the platform declares it for an instance of that name.
     fn boot(&self, identity: &str, key: Option<&KeyPair>) -> Result<Instance> {
-        let mut boot = Boot {
-            options: vec![format!("--set-credential=disinherit.identity:{identity}")],
-            ..Boot::default()
-        };
         let seed = tempfile::tempdir()?;
         if let Some(key) = key {
             let meta = serde_json::json!({
@@ -78,6 +75,15 @@ impl Disk {
             fs::write(seed.path().join("meta-data"), meta.to_string())?;
             fs::write(seed.path().join("user-data"), "#cloud-config\nlocale: false\n")?;
         }
+        self.boot_with(identity, seed)
+    }
+
+    /// Boots with a folder of NoCloud files.
+    fn boot_with(&self, identity: &str, seed: tempfile::TempDir) -> Result<Instance> {
+        let mut boot = Boot {
+            options: vec![format!("--set-credential=disinherit.identity:{identity}")],
+            ..Boot::default()
+        };
         // Over the seed that the builder left.
         boot.options
             .push(format!("--bind-ro={}:/var/lib/cloud/seed/nocloud", seed.path().display()));
@@ -276,6 +282,30 @@ fn credential() -> Result {
     instance.expect_in("root", &key)?;
     let console = instance.container.console();
     expect(console.contains("BEGIN SSH HOST KEY FINGERPRINTS"), || console)?;
+    instance.off()
+}
+
+/// The files of `cloud-init/nocloud` as they are, but for the key.
+fn reference_seed() -> Result {
+    let disk = Disk::sealed()?;
+    let seed = tempfile::tempdir()?;
+    let key = KeyPair::generate("operator")?;
+    let folder = disinherit_tests::base::repository().join("cloud-init/nocloud");
+    for (name, replaced) in [("meta-data", false), ("user-data", true)] {
+        let text = fs::read_to_string(folder.join(name))?;
+        let example = |line: &str| line.trim_start().starts_with("- ssh-ed25519 ");
+        let lines = text.lines().map(|line| match example(line) {
+            true if replaced => Ok(format!("      - {}", key.public()?)),
+            _ => Ok(line.to_owned()),
+        });
+        let lines: Result<Vec<String>> = lines.collect();
+        fs::write(seed.path().join(name), lines?.join("\n") + "\n")?;
+    }
+    let instance = disk.boot_with(A, seed)?;
+    instance.expect_in("deploy", &key)?;
+    let program = "/usr/lib/disinherit/disinherit-firstboot";
+    let status = instance.container.run(&[program, "status"])?;
+    expect(status.contains("passed in this boot"), || status)?;
     instance.off()
 }
 
