@@ -34,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("firstboot::opens_to_an_injected_key_and_only_to_it", NEEDS, opens),
         trial("firstboot::a_copy_is_closed_until_its_platform_offers_a_key", NEEDS, copies),
         trial("firstboot::without_a_key_nothing_answers", NEEDS, denies),
+        trial("firstboot::a_late_agent_is_met_by_the_retry", NEEDS, late_agent),
         trial("firstboot::closed_when_our_own_parts_are_missing", NEEDS, broken_parts),
         trial("firstboot::a_credential_opens_without_cloud_init", NEEDS, credential),
         trial("firstboot::the_reference_seed_opens_by_user_data", NEEDS, reference_seed),
@@ -234,6 +235,26 @@ fn denies() -> Result {
     instance.expect_in(&user, &late)?;
     let issue = instance.container.exec(&["test", "-e", "/run/issue.d/disinherit.issue"])?;
     expect(!issue.status.success(), || "the notice stayed".to_owned())?;
+    instance.off()
+}
+
+/// An agent that writes a key and tells nobody.
+fn late_agent() -> Result {
+    let disk = Disk::sealed()?;
+    let instance = disk.boot(A, None)?;
+    instance.expect_closed("no-key")?;
+    let (key, user) = (KeyPair::generate("agent")?, disk.base.builder()?.user);
+    let file = format!("/home/{user}/.ssh/authorized_keys");
+    let write = format!("echo '{}' > {file}", key.public()?);
+    instance.container.run(&["sh", "-c", &write])?;
+    // 20 s after boot, then after 10, 20, 40 s.
+    instance
+        .door()
+        .wait_login(&user, Proof::Key(&key.private()), 3 * SOON)
+        .context(|| format!("console:\n{}", instance.container.console()))?;
+    let console = instance.container.console();
+    let lines = console.lines().filter(|line| line.contains("retry: SSH IS CLOSED")).count();
+    expect(lines <= 1, || format!("{lines} lines for one state:\n{console}"))?;
     instance.off()
 }
 
