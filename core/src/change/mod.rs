@@ -1,6 +1,6 @@
 //! One change to one file, done so that it can be killed at any step.
 //!
-//! Every change takes a [`Target`](crate::root::Target) and the state that discovery saw, and
+//! Every change takes a [`Target`] and the state that discovery saw, and
 //! refuses when the file is another one by now. Content that goes is overwritten first; what became
 //! of it on the device is an [`Erase`]. Nothing is written, not even a time, when nothing changes.
 //!

@@ -65,7 +65,8 @@ fn ours(root: &Root) -> Option<ImagePath> {
     if !root.is_live() {
         return None;
     }
-    let program = ImagePath::new(std::env::current_exe().ok()?.into_os_string().as_encoded_bytes())?;
+    let program =
+        ImagePath::new(std::env::current_exe().ok()?.into_os_string().as_encoded_bytes())?;
     Some(place_of(program))
 }
 

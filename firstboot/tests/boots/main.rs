@@ -8,3 +8,4 @@ mod cut;
 mod disk;
 mod evidence;
 mod first;
+mod sealing;
