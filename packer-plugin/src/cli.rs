@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use disinherit_core::Result;
+use disinherit_core::catalogue::Severity;
+use disinherit_core::policy::{ContentMode, EraseMode, ProofMode};
 
-use crate::config::{Content, Erase, FailOn, Proof};
+use crate::config::parse;
 use crate::plugin::{Invocation, describe_json, serve};
 use crate::provision::{Programs, Scrubber};
 use crate::{commands, output};
@@ -74,9 +76,9 @@ pub struct AuditArgs {
     /// Fingerprint of a public key that may log in (SHA256:...)
     #[arg(long = "expect-key", value_name = "FINGERPRINT")]
     pub expect_keys: Vec<String>,
-    /// The severity from which findings make exit code 1 [default: high]
+    /// From which severity findings make exit code 1: low, medium, high, critical [default: high]
     #[arg(long, value_name = "SEVERITY")]
-    pub fail_on: Option<FailOn>,
+    pub fail_on: Option<Severity>,
     /// The form of the report
     #[arg(long, default_value = "text")]
     pub format: Format,
@@ -100,21 +102,21 @@ pub struct ScrubArgs {
     /// Print the plan and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// What happens to a sure hit of the content scan outside homes and temporary places
-    #[arg(long, default_value = "report")]
-    pub content: Content,
-    /// How free space and journal are treated [default: auto]
-    #[arg(long)]
-    pub erase: Option<Erase>,
-    /// How much of the raw disk is searched for what was removed
-    #[arg(long, default_value = "full")]
-    pub proof: Proof,
+    /// Sure hits of the content scan outside homes and temporary places: report or remove them
+    #[arg(long, value_name = "WHAT", default_value = "report", value_parser = parse::<ContentMode>)]
+    pub content: ContentMode,
+    /// How free space and journal are treated: auto, trim, fill, files, off [default: auto]
+    #[arg(long, value_name = "HOW", value_parser = parse::<EraseMode>)]
+    pub erase: Option<EraseMode>,
+    /// How much of the raw disk is searched for what was removed: full, touched, off
+    #[arg(long, value_name = "HOW", default_value = "full", value_parser = parse::<ProofMode>)]
+    pub proof: ProofMode,
     /// Every finding and every residual risk counts
     #[arg(long)]
     pub strict: bool,
-    /// The severity from which findings make exit code 1 [default: high]
+    /// From which severity findings make exit code 1: low, medium, high, critical [default: high]
     #[arg(long, value_name = "SEVERITY")]
-    pub fail_on: Option<FailOn>,
+    pub fail_on: Option<Severity>,
     /// disinherit-firstboot to install, or `none`
     #[arg(long, value_name = "PATH|none")]
     pub firstboot: Option<PathBuf>,

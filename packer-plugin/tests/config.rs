@@ -11,7 +11,8 @@
 
 use std::fs;
 
-use packer_plugin_disinherit::config::{Erase, Input, Settings, UNKNOWN};
+use disinherit_core::policy::EraseMode;
+use packer_plugin_disinherit::config::{Input, Settings, UNKNOWN};
 use packer_plugin_disinherit::plugin::Provisioner;
 use packer_plugin_disinherit::provision::{Programs, Scrubber};
 use packer_plugin_disinherit::wire::msgpack::Value;
@@ -51,7 +52,7 @@ fn every_mistake_is_told_at_once_with_its_option() {
         .unwrap_err();
     assert!(error.starts_with("12 errors occurred:\n\n* "), "{error}");
     for text in [
-        "erase: must be one of auto, trim, fill, files, off, not \"shred\"",
+        "erase: must be one of `auto`, `trim`, `fill`, `files`, `off`, not \"shred\"",
         "power_off_delay: \"20\" has no unit",
         "policy_files: cannot read /nonexistent/p.yaml",
         "remove_users: ann is in keep_users too",
@@ -60,7 +61,7 @@ fn every_mistake_is_told_at_once_with_its_option() {
         "report_path: the folder of /nonexistent/r does not exist",
         "execute_command: must hold {{.Path}}",
         "remote_folder: \"tmp\" must be an absolute path",
-        "rules: x must be on, off or report",
+        "rules: x must be one of `on`, `off`, `report`, not \"maybe\"",
         "keep_user: there is no such option; did you mean keep_users?",
         "inline: there is no such option",
     ] {
@@ -115,7 +116,7 @@ fn json_templates_are_lenient_and_rendered() {
     assert!(settings.strict && settings.powers_off());
     assert_eq!(settings.keep_users, ["ann", "bob"]);
     assert_eq!(settings.report_path.unwrap().to_str(), Some("/srv/n1.json"));
-    assert_eq!(settings.erase, Erase::Off);
+    assert_eq!(settings.erase, Some(EraseMode::Off));
     assert_eq!(settings.execute_command.as_deref(), Some("{{.Vars}} sudo -n '{{.Path}}'"));
     // HCL2 does not render: braces there are text.
     let error = resolve(&hcl2(&json!({"erase": "{{user `yes`}}"}))).unwrap_err();
@@ -161,4 +162,24 @@ fn no_error_quotes_a_password() {
         let error = resolve(&hcl2(&block)).unwrap_err();
         assert!(!error.contains("hunter2"), "{error}");
     }
+}
+
+#[test]
+fn a_policy_that_the_guest_would_refuse_is_told_by_prepare() {
+    let dir = tempfile::tempdir().unwrap();
+    let policy = dir.path().join("p.yaml");
+    let with = |text: &str, rules: serde_json::Value| {
+        fs::write(&policy, text).unwrap();
+        resolve(&hcl2(&json!({"policy_files": [policy], "rules": rules})))
+    };
+    let error = with("keep_user: [ann]\n", json!({})).unwrap_err();
+    assert!(
+        error.contains("policy_files: cannot read the policy") && error.contains("`keep_user`"),
+        "{error}"
+    );
+    let error = with("strict: true\n", json!({"his-shel": "off"})).unwrap_err();
+    assert!(error.contains("cannot switch the rule his-shel"), "{error}");
+    let extra = "extra_rules:\n- {id: our-token, what: token, where: [/opt/t], action: delete, \
+                 severity: high, why: opens the app, source: our wiki}\n";
+    assert!(with(extra, json!({"our-token": "report", "his-shell": "off"})).is_ok());
 }

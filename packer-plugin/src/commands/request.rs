@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use disinherit_core::policy::Fragment;
+use disinherit_core::policy::{ContentMode, Fragment};
 use disinherit_core::report::Mode;
 use disinherit_core::{Error, Result};
 
 use crate::cli::{AuditArgs, Format, RootArgs, ScrubArgs};
-use crate::config::{Content, FailOn};
 
 /// Which tree.
 #[derive(Debug, Clone)]
@@ -62,17 +61,12 @@ fn place(root: RootArgs, confirmed: bool) -> Place {
     root.root.map_or(Place::Live { confirmed }, Place::Offline)
 }
 
-/// A word of the command line as the policy has it: both spell it alike.
-fn word<T: serde::de::DeserializeOwned>(option: &'static str, word: &str) -> Result<T> {
-    serde_json::from_value(word.into()).map_err(|e| Error::usage("use", option).because(e))
-}
-
 pub(super) fn of_audit(args: AuditArgs) -> Request {
     Request {
         place: place(args.root, false),
         mode: Mode::Audit,
         policies: args.policies,
-        options: Fragment { fail_on: fail_on(args.fail_on), ..Fragment::default() },
+        options: Fragment { fail_on: args.fail_on, ..Fragment::default() },
         expect_keys: args.expect_keys,
         firstboot: Firstboot::None,
         report: None,
@@ -84,18 +78,13 @@ pub(super) fn of_audit(args: AuditArgs) -> Request {
     }
 }
 
-fn fail_on(value: Option<FailOn>) -> Option<disinherit_core::catalogue::Severity> {
-    value.and_then(|v| v.word().parse().ok())
-}
-
 pub(super) fn of_scrub(args: ScrubArgs) -> Result<Request> {
-    if args.content != Content::Report {
+    if args.content != ContentMode::Report {
         return Err(Error::refused("remove by content", "what no rule of the catalogue names")
             .remedy(
                 "this version has no content scan; add a rule to the policy, see extra_rules",
             ));
     }
-    let erase = args.erase.map(|e| word("--erase", e.word())).transpose()?;
     let firstboot = match args.firstboot {
         None => Firstboot::Carried,
         Some(path) if path.as_os_str() == "none" => Firstboot::None,
@@ -111,8 +100,8 @@ pub(super) fn of_scrub(args: ScrubArgs) -> Result<Request> {
         mode: if args.dry_run { Mode::DryRun } else { Mode::Scrub },
         policies: args.policies,
         options: Fragment {
-            erase,
-            fail_on: fail_on(args.fail_on),
+            erase: args.erase,
+            fail_on: args.fail_on,
             strict: args.strict.then_some(true),
             firstboot: matches!(firstboot, Firstboot::None).then_some(false),
             ..Fragment::default()

@@ -8,6 +8,7 @@ mod duration;
 mod input;
 mod lenient;
 pub mod options;
+mod policy;
 mod problems;
 mod reader;
 mod settings;
@@ -17,6 +18,8 @@ mod words;
 
 pub(crate) use input::json;
 pub use input::{Build, Input, UNKNOWN};
+pub(crate) use policy::options as policy_options;
 pub use problems::Problems;
 pub use settings::Settings;
-pub use words::{Content, Erase, FailOn, PowerOff, Proof, Switch};
+pub use words::PowerOff;
+pub(crate) use words::{parse, word};

@@ -103,7 +103,7 @@ pub const TABLE: &[Opt] = &[
         "erase",
         Kind::Text,
         "auto",
-        "How free space and journal are treated: `auto`, `trim`, `fill`, `files` (only what the scrub itself removes), `off`.",
+        "How free space and journal are treated: `auto`, `trim`, `fill`, `files` (only what the scrub itself removes), `off`. When set, it counts more than the policy files.",
     ),
     opt(
         "proof",
@@ -121,7 +121,7 @@ pub const TABLE: &[Opt] = &[
         "fail_on",
         Kind::Text,
         "high",
-        "The severity from which findings fail the build: `low`, `medium`, `high`, `critical`.",
+        "The severity from which findings fail the build: `low`, `medium`, `high`, `critical`. When set, it counts more than the policy files.",
     ),
     opt(
         "keep_going",

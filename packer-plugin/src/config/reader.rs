@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use disinherit_core::policy::Switch;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::template::{self, Scope};
-use super::words::Switch;
-use super::{Input, Problems, UNKNOWN, duration, lenient, options, suggest};
+use super::{Input, Problems, UNKNOWN, duration, lenient, options, suggest, words};
 
 /// Takes options out of the input one by one and collects what is wrong.
 pub(super) struct Reader<'a> {
@@ -109,19 +110,10 @@ impl<'a> Reader<'a> {
         users
     }
 
-    pub(super) fn word<T: Copy>(
-        &mut self,
-        name: &'static str,
-        words: &[(&str, T)],
-        default: T,
-    ) -> T {
-        let Some(text) = self.text(name) else { return default };
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-            return *value;
-        }
-        let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        self.problems.add(name, format!("must be one of {}, not {text:?}", all.join(", ")));
-        default
+    /// One of a few words, where it is set.
+    pub(super) fn word<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
+        let text = self.text(name)?;
+        words::parse(&text).map_err(|what| self.problems.add(name, what)).ok()
     }
 
     pub(super) fn duration(&mut self, name: &'static str, default: Duration) -> Duration {
@@ -144,10 +136,13 @@ impl<'a> Reader<'a> {
             };
             if word == UNKNOWN {
                 self.note_unknown(name);
-            } else if let Some((_, switch)) = Switch::WORDS.iter().find(|(w, _)| *w == word) {
-                rules.insert(id, *switch);
-            } else {
-                self.problems.add(name, format!("{id} must be on, off or report, not {word:?}"));
+                continue;
+            }
+            match words::parse(word) {
+                Ok(switch) => {
+                    rules.insert(id, switch);
+                }
+                Err(what) => self.problems.add(name, format!("{id} {what}")),
             }
         }
         rules

@@ -5,12 +5,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use disinherit_core::catalogue::Severity;
+use disinherit_core::policy::{ContentMode, EraseMode, ProofMode, Switch};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::reader::Reader;
-use super::words::{Content, Erase, FailOn, PowerOff, Proof, Switch};
-use super::{Input, Problems};
+use super::{Input, PowerOff, Problems, policy};
 
 /// The validated configuration.
 #[derive(Clone)]
@@ -30,15 +31,15 @@ pub struct Settings {
     /// The program for the guest, on this machine.
     pub guest_binary: Option<PathBuf>,
     /// Sure hits of the content scan in unusual places.
-    pub content: Content,
-    /// Free space and journal.
-    pub erase: Erase,
+    pub content: ContentMode,
+    /// Free space and journal; unset, the policy files decide.
+    pub erase: Option<EraseMode>,
     /// Search of the raw disk.
-    pub proof: Proof,
+    pub proof: ProofMode,
     /// Every finding fails.
     pub strict: bool,
-    /// The severity that fails.
-    pub fail_on: FailOn,
+    /// The severity that fails; unset, the policy files decide.
+    pub fail_on: Option<Severity>,
     /// Findings are only a warning.
     pub keep_going: bool,
     /// Where the report goes on this machine.
@@ -80,14 +81,14 @@ impl Settings {
             firstboot: reader.boolean("firstboot", true),
             firstboot_binary: reader.text("firstboot_binary").map(PathBuf::from),
             guest_binary: reader.text("guest_binary").map(PathBuf::from),
-            content: reader.word("content", Content::WORDS, Content::Report),
-            erase: reader.word("erase", Erase::WORDS, Erase::Auto),
-            proof: reader.word("proof", Proof::WORDS, Proof::Full),
+            content: reader.word("content").unwrap_or_default(),
+            erase: reader.word("erase"),
+            proof: reader.word("proof").unwrap_or_default(),
             strict: reader.boolean("strict", false),
-            fail_on: reader.word("fail_on", FailOn::WORDS, FailOn::High),
+            fail_on: reader.word("fail_on"),
             keep_going: reader.boolean("keep_going", false),
             report_path: reader.text("report_path").map(PathBuf::from),
-            power_off: reader.word("power_off", PowerOff::WORDS, PowerOff::Auto),
+            power_off: reader.word("power_off").unwrap_or_default(),
             power_off_delay: reader.duration("power_off_delay", Duration::from_secs(20)),
             execute_command: reader.execute_command(),
             sudo_password: reader.text("sudo_password").map(Zeroizing::new),
@@ -104,7 +105,6 @@ impl Settings {
     /// What is wrong between options, or on this machine.
     fn check(&self, problems: &mut Problems) {
         let mut files: Vec<(&str, &Path)> = Vec::new();
-        files.extend(self.policy_files.iter().map(|path| ("policy_files", path.as_path())));
         files.extend(self.guest_binary.iter().map(|path| ("guest_binary", path.as_path())));
         files.extend(self.firstboot_binary.iter().map(|path| ("firstboot_binary", path.as_path())));
         for (option, path) in files {
@@ -134,6 +134,7 @@ impl Settings {
         if self.power_off_delay.is_zero() {
             problems.add("power_off_delay", "must be longer than 0s: Packer needs time to end");
         }
+        policy::check(self, problems);
     }
 
     /// Whether the guest shall switch itself off: builders that stop a machine over SSH or wait for

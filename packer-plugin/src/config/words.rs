@@ -1,101 +1,57 @@
-//! Text options that take one of a few words.
+//! Text options that take one of a few words. The words themselves are those of policy files and of
+//! the command line: core defines them once.
 
-/// Declares an enum of words that a text option can have.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-        impl $name {
-            pub(super) const WORDS: &[(&'static str, Self)] = &[$(($word, Self::$variant),)+];
-
-            /// The word of the template and of the guest program's command line.
-            #[must_use]
-            pub const fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-        }
-
-        impl clap::ValueEnum for $name {
-            fn value_variants<'a>() -> &'a [Self] {
-                &[$(Self::$variant,)+]
-            }
-
-            fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-                Some(clap::builder::PossibleValue::new(self.word()))
-            }
-        }
-    };
+/// Whether the guest switches itself off after the scrub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum PowerOff {
+    /// As the builder needs it.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// Yes.
+    #[serde(rename = "true")]
+    Yes,
+    /// No.
+    #[serde(rename = "false")]
+    No,
 }
 
-words! {
-    /// How free space and journal are treated.
-    Erase {
-        /// What this guest allows.
-        Auto = "auto",
-        /// FITRIM.
-        Trim = "trim",
-        /// Overwrite free blocks that are not zero.
-        Fill = "fill",
-        /// Only the files that the scrub itself removes.
-        Files = "files",
-        /// Not at all.
-        Off = "off",
+/// The value that a word means; `Err` names the words that there are.
+pub(crate) fn parse<T: DeserializeOwned>(word: &str) -> Result<T, String> {
+    serde_json::from_value(Value::String(word.to_owned())).map_err(|error| {
+        let text = error.to_string();
+        let words = text.split_once("expected ").map_or("another word", |(_, words)| words);
+        format!("must be {words}, not {word:?}")
+    })
+}
+
+/// The word for a value.
+pub(crate) fn word<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        _ => String::new(),
     }
 }
-words! {
-    /// How much of the raw disk is searched.
-    Proof {
-        /// All of it.
-        Full = "full",
-        /// The blocks that were changed or freed.
-        Touched = "touched",
-        /// Nothing.
-        Off = "off",
-    }
-}
-words! {
-    /// What happens to a sure hit of the content scan in an unusual place.
-    Content {
-        /// It becomes a finding.
-        Report = "report",
-        /// The file is removed.
-        Remove = "remove",
-    }
-}
-words! {
-    /// The severity from which findings fail the build.
-    FailOn {
-        /// Low and worse.
-        Low = "low",
-        /// Medium and worse.
-        Medium = "medium",
-        /// High and worse.
-        High = "high",
-        /// Critical only.
-        Critical = "critical",
-    }
-}
-words! {
-    /// Whether the guest switches itself off after the scrub.
-    PowerOff {
-        /// As the builder needs it.
-        Auto = "auto",
-        /// Yes.
-        Yes = "true",
-        /// No.
-        No = "false",
-    }
-}
-words! {
-    /// What becomes of a rule of the catalogue.
-    Switch {
-        /// It acts.
-        On = "on",
-        /// It is not looked at.
-        Off = "off",
-        /// It reports and changes nothing.
-        Report = "report",
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use disinherit_core::policy::{ContentMode, EraseMode};
+
+    #[test]
+    fn words_go_both_ways() {
+        assert_eq!(parse::<EraseMode>("trim"), Ok(EraseMode::Trim));
+        assert_eq!(word(&EraseMode::Trim), "trim");
+        assert_eq!(word(&PowerOff::Yes), "true");
+        assert_eq!(
+            parse::<ContentMode>("x").unwrap_err(),
+            "must be `report` or `remove`, not \"x\""
+        );
+        let error = parse::<EraseMode>("shred").unwrap_err();
+        assert!(error.starts_with("must be one of `auto`, `trim`"), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use disinherit_core::Error;
 
-use super::session::{Answer, Session, Stop};
+use super::session::{Answer, LIMIT, Session, Stop};
 use super::shell::quote;
 use crate::config::Settings;
 use crate::plugin::CancelToken;
@@ -38,7 +38,8 @@ pub(super) fn make(session: &Session, settings: &Settings, needed: u64) -> Resul
          if [ -n \"$free\" ] && [ \"$free\" -lt {kib} ]; then rm -rf \"$d\"; echo \"skip=$b has $free KiB free, {kib} are needed\"; continue; fi; \
          rm -f \"$d/probe\"; echo \"folder=$d\"; break; done"
     );
-    let answer = session.script("make a folder in", &script)?;
+    // A cancellation must not leave a folder behind whose name we never heard.
+    let answer = session.ask("make a folder in", &script, &CancelToken::new(), LIMIT)?;
     let path = answer.value("folder").filter(|path| path.starts_with('/'));
     let Some(path) = path else { return Err(nowhere(&answer, settings).into()) };
     if answer.out.contains("skip=") {

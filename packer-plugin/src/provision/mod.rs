@@ -28,7 +28,7 @@ use crate::config::Settings;
 use crate::payload::Blob;
 use crate::plugin::CancelToken;
 
-pub use programs::{FIRSTBOOT, PLUGIN, Programs};
+pub use programs::Programs;
 pub use provisioner::Scrubber;
 
 /// Runs once. `data` is Packer's GeneratedData and is never shown.
@@ -99,7 +99,7 @@ fn items(
     for (number, path) in settings.policy_files.iter().enumerate() {
         items.push(Item::file(script::policy(number), Blob::of_file(path)?));
     }
-    items.push(Item::text(script::OPTIONS, false, script::options(settings)));
+    items.push(Item::text(script::OPTIONS, false, script::options(settings)?));
     items.push(Item::text(script::RUN, true, script::run(settings, folder)));
     Ok(items)
 }

@@ -7,12 +7,7 @@ use disinherit_core::{Error, ImagePath, Result, Root};
 
 use crate::config::Settings;
 use crate::elf::{self, Arch, Kind};
-use crate::payload::{Blob, Bundle};
-
-/// The name under which a plugin carries itself for other architectures.
-pub const PLUGIN: &str = "packer-plugin-disinherit";
-/// The name under which it carries the first-boot program.
-pub const FIRSTBOOT: &str = "disinherit-firstboot";
+use crate::payload::{Blob, Bundle, FIRSTBOOT, PLUGIN};
 
 /// What this plugin can bring into a guest.
 #[derive(Debug)]
@@ -77,11 +72,7 @@ impl Programs {
                 .because("this program does not carry one for it")
                 .remedy("name one with --firstboot PATH, build with \"make dist\", or pass --firstboot none")
         })?;
-        let mut program = Vec::new();
-        blob.open()?
-            .read_to_end(&mut program)
-            .map_err(|e| Error::failed("read", FIRSTBOOT).because(e))?;
-        Ok(program)
+        blob.read()
     }
 
     /// The first-boot program, where the settings ask for it.

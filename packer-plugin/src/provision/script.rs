@@ -1,8 +1,10 @@
 //! The scripts that run in the guest around the scrub.
 
+use disinherit_core::{Error, Result};
+
 use super::folder::Folder;
 use super::shell::quote;
-use crate::config::Settings;
+use crate::config::{self, Settings, word};
 
 /// The guest program's name in the folder.
 pub(super) const PROGRAM: &str = "packer-plugin-disinherit";
@@ -21,15 +23,12 @@ pub(super) fn policy(number: usize) -> String {
 }
 
 /// The options that are policy, as one more policy file; JSON is YAML.
-pub(super) fn options(settings: &Settings) -> String {
-    let rules = settings.rules.iter().map(|(id, switch)| (id.as_str(), switch.word()));
-    let rules: std::collections::BTreeMap<&str, &str> = rules.collect();
-    serde_json::json!({
-        "rules": rules,
-        "keep_users": settings.keep_users,
-        "remove_users": settings.remove_users,
-    })
-    .to_string()
+///
+/// # Errors
+/// None in practice: every key is text.
+pub(super) fn options(settings: &Settings) -> Result<String> {
+    serde_json::to_string(&config::policy_options(settings))
+        .map_err(|e| Error::failed("write", OPTIONS).because(e))
 }
 
 /// The command line of the guest program, word by word.
@@ -43,13 +42,15 @@ pub(super) fn arguments(settings: &Settings, folder: &Folder) -> Vec<String> {
     }
     let firstboot = if settings.firstboot { format!("{dir}/{FIRSTBOOT}") } else { "none".into() };
     let pairs = [
-        ("--content", settings.content.word()),
-        ("--erase", settings.erase.word()),
-        ("--proof", settings.proof.word()),
-        ("--fail-on", settings.fail_on.word()),
-        ("--firstboot", &firstboot),
+        ("--content", Some(word(&settings.content))),
+        ("--erase", settings.erase.as_ref().map(word)),
+        ("--proof", Some(word(&settings.proof))),
+        ("--fail-on", settings.fail_on.as_ref().map(word)),
+        ("--firstboot", Some(firstboot)),
     ];
-    words.extend(pairs.into_iter().flat_map(|(flag, word)| [flag.to_owned(), word.to_owned()]));
+    for (flag, word) in pairs {
+        words.extend(word.map(|word| [flag.to_owned(), word]).into_iter().flatten());
+    }
     if settings.strict {
         words.push("--strict".into());
     }
@@ -113,15 +114,18 @@ exit "$status"
     )
 }
 
-/// The script of the SSH user that stops the scrub and waits for its end. A process that cannot be
+/// The script of the SSH user that stops the scrub and waits for its end.
+///
+/// A scrub that has not begun finds the file `cancel` and does not begin. A process that cannot be
 /// seen has ended, unless processes of others are hidden, the first one among them.
 pub(super) fn stop(folder: &Folder) -> String {
     let limit = GRACE + 5;
     format!(
-        "d={0}; : >\"$d/cancel\"; p=$(cat \"$d/pid\" 2>/dev/null); \
-         if [ -n \"$p\" ]; then kill -TERM \"-$p\" 2>/dev/null; fi; n=0; \
-         while [ \"$n\" -lt {limit} ]; do \
+        "d={0}; : >\"$d/cancel\"; n=0; while [ \"$n\" -lt {limit} ]; do \
+         p=$(cat \"$d/pid\" 2>/dev/null); \
+         if [ \"$n\" -eq 0 ] && [ -n \"$p\" ]; then kill -TERM \"-$p\" 2>/dev/null; fi; \
          if [ ! -d \"$d\" ] || [ -e \"$d/ended\" ]; then echo stopped=yes; exit 0; fi; \
+         if [ -z \"$p\" ] && [ \"$n\" -ge 2 ]; then echo stopped=yes; exit 0; fi; \
          if [ -n \"$p\" ] && [ -d /proc/1 ] && [ ! -d \"/proc/$p\" ]; then echo stopped=yes; exit 0; fi; \
          sleep 1; n=$((n + 1)); done; echo stopped=no",
         folder.path

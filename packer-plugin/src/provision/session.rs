@@ -11,7 +11,7 @@ use super::shell::sh;
 use crate::plugin::{CancelToken, ExitStatus, GuestError, Sink, Waited};
 
 /// How long a short script may take; sudo with a slow directory service is among them.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 /// More output than this is not the answer of one of our scripts.
 const MOST: usize = 256 * 1024;
 

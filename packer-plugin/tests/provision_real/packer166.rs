@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use libtest_mimic::Trial;
 use tempfile::TempDir;
@@ -31,6 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         needing(packer.clone(), "packer166::hcl2_blocks_are_checked", hcl2_blocks_are_checked),
         needing(packer.clone(), "packer166::json_blocks_are_checked", json_blocks_are_checked),
         needing(packer.clone(), "packer166::none_is_refused", none_is_refused),
+        needing(packer.clone(), "packer166::a_bundle_has_firstboot", a_bundle_has_firstboot),
         needing(packer, "packer166::the_alicloud_example_is_valid", the_alicloud_example_is_valid),
         needing(ssh, "packer166::builds_over_ssh", builds_over_ssh),
     ]
@@ -77,6 +79,27 @@ fn hcl2_blocks_are_checked() {
     assert!(shown.contains("Did you mean \"keep_users\"?"), "{shown}");
     let shown = check("keep_users = { a = 1 }");
     assert!(shown.contains("list of string required"), "{shown}");
+}
+
+fn a_bundle_has_firstboot() {
+    let folder = workshop();
+    let folder = folder.path();
+    let plugin = env!("CARGO_BIN_EXE_packer-plugin-disinherit");
+    // Any ELF program will do: it is carried here, not run.
+    fs::copy(plugin, folder.join("disinherit-firstboot")).unwrap();
+    let bundled = Command::new(plugin)
+        .args([
+            "bundle",
+            "--output",
+            "plugins/packer-provisioner-disinherit",
+            "disinherit-firstboot",
+        ])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(bundled.status.success(), "{}", text(&bundled));
+    let shown = validate(folder, "t.pkr.hcl", &hcl2(""));
+    assert!(shown.starts_with("valid"), "{shown}");
 }
 
 fn json_blocks_are_checked() {

@@ -7,96 +7,31 @@
 //! The index names each program, its architecture, its place and its SHA-256. A plugin without an
 //! index is complete without one and carries nothing. The hidden subcommand `bundle` writes it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+mod blob;
+mod write;
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use disinherit_core::{Error, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::elf::{self, Arch};
+use crate::elf::Arch;
+
+pub use blob::{Blob, hex};
+pub use write::write;
+
+/// The name under which a plugin carries itself for other architectures.
+pub const PLUGIN: &str = "packer-plugin-disinherit";
+/// The name under which it carries the first-boot program.
+pub const FIRSTBOOT: &str = "disinherit-firstboot";
 
 /// Last bytes of a plugin that carries programs.
 const MAGIC: &[u8; 8] = b"DISINH\x01\n";
 const FOOTER: u64 = 16;
 /// An index is some hundred bytes; a larger one is damage.
 const MAX_INDEX: u64 = 64 * 1024;
-
-/// Part of a file, for example a program inside the plugin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blob {
-    /// The file.
-    pub path: PathBuf,
-    /// Where the part begins.
-    pub offset: u64,
-    /// How many bytes it has.
-    pub size: u64,
-    /// SHA-256 of the part, in hex.
-    pub sha256: String,
-}
-
-impl Blob {
-    /// A whole file.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn of_file(path: &Path) -> Result<Self> {
-        let size =
-            fs::metadata(path).map_err(|e| Error::failed("read", path.display()).because(e))?;
-        Self::part(path, 0, size.len())
-    }
-
-    /// A part of a file.
-    ///
-    /// # Errors
-    /// When it cannot be read, or ends too early.
-    pub fn part(path: &Path, offset: u64, size: u64) -> Result<Self> {
-        let mut blob = Self { path: path.to_owned(), offset, size, sha256: String::new() };
-        blob.sha256 = blob.digest()?;
-        Ok(blob)
-    }
-
-    /// A reader of exactly this part.
-    ///
-    /// # Errors
-    /// When the file cannot be opened.
-    pub fn open(&self) -> Result<impl Read + Send + 'static> {
-        let open = || -> io::Result<_> {
-            let mut file = File::open(&self.path)?;
-            file.seek(SeekFrom::Start(self.offset))?;
-            Ok(file.take(self.size))
-        };
-        open().map_err(|e| Error::failed("read", self.path.display()).because(e))
-    }
-
-    fn digest(&self) -> Result<String> {
-        let mut hash = Sha256::new();
-        let mut reader = self.open()?;
-        let mut read = 0;
-        let mut buffer = vec![0; 256 * 1024];
-        loop {
-            let count = reader
-                .read(&mut buffer)
-                .map_err(|e| Error::failed("read", self.path.display()).because(e))?;
-            let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else { break };
-            hash.update(piece);
-            read += piece.len() as u64;
-        }
-        if read != self.size {
-            return Err(Error::failed("read", self.path.display())
-                .because(format!("{read} bytes where {} should be", self.size)));
-        }
-        Ok(hex(&hash.finalize()))
-    }
-}
-
-/// Bytes as lower case hex.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// A program in the index; `offset` counts from the start of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,65 +144,11 @@ fn read_at(file: &mut File, offset: u64, size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes `output`: the program of `plugin` without anything it carries, then `programs`. Their
-/// names are their file names, their architecture is read from them.
-///
-/// # Errors
-/// When a file cannot be read or written, or is no ELF program.
-pub fn write(plugin: &Path, programs: &[PathBuf], output: &Path) -> Result<()> {
-    let bundle = Bundle::open(plugin)?;
-    let own = bundle.own()?;
-    let mut index = Index { schema: 1, base: own.size, programs: Vec::new() };
-    let mut blobs = vec![own];
-    let mut offset = index.base;
-    for path in programs {
-        let blob = Blob::of_file(path)?;
-        index.programs.push(entry(path, &blob, offset)?);
-        offset += blob.size;
-        blobs.push(blob);
-    }
-    let temporary = output.with_extension("new");
-    store(&temporary, &blobs, &index)
-        .and_then(|()| fs::rename(&temporary, output).map_err(Into::into))
-        .map_err(|e| Error::failed("write", output.display()).because(e))
-}
-
-fn entry(path: &Path, blob: &Blob, offset: u64) -> Result<Entry> {
-    let unfit = |what: &'static str| Error::usage("carry", path.display()).because(what);
-    let elf::Kind::Elf(arch) =
-        elf::kind(path).map_err(|e| Error::failed("read", path.display()).because(e))?
-    else {
-        return Err(unfit("it is no ELF program of a known architecture"));
-    };
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| unfit("bad name"))?;
-    Ok(Entry {
-        name: name.to_owned(),
-        arch: arch.to_owned(),
-        offset,
-        size: blob.size,
-        sha256: blob.sha256.clone(),
-    })
-}
-
-type AnyError = Box<dyn std::error::Error + Send + Sync>;
-
-fn store(path: &Path, blobs: &[Blob], index: &Index) -> Result<(), AnyError> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(path)?;
-    for blob in blobs {
-        io::copy(&mut blob.open()?, &mut file)?;
-    }
-    let bytes = serde_json::to_vec(index)?;
-    file.write_all(&bytes)?;
-    file.write_all(&(bytes.len() as u64).to_le_bytes())?;
-    file.write_all(MAGIC)?;
-    file.set_permissions(fs::Permissions::from_mode(0o755))?;
-    Ok(file.sync_all()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     fn text(blob: &Blob) -> Vec<u8> {
         let mut bytes = Vec::new();
