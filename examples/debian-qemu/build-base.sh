@@ -46,21 +46,9 @@ done
 packages=linux-image-cloud-amd64,initramfs-tools,zstd,systemd-sysv,dbus,udev,libpam-systemd,kmod
 packages=$packages,openssh-server,cloud-init,sudo,iproute2,netbase,procps,e2fsprogs,acl,attr,curl
 
-# The machine's own Debian sources, in one-line style: the same mirror serves every suite.
-debian_sources() {
-    # shellcheck disable=SC2016 # apt expands these, not the shell
-    apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
-        awk -F'|' -v suite="$suite" '
-            $1 != "Debian" || seen[$3]++ { next }
-            $2 == "Debian" && !archive++ {
-                print "deb " $3 " " suite " main"
-                print "deb " $3 " " suite "-updates main" }
-            $2 == "Debian-Security" && !security++ { print "deb " $3 " " suite "-security main" }'
-}
-
 # Unpacked packages, nothing dirty yet. Named after what goes in, so a change makes a new one.
 make_packages_tar() {
-    sources=$(debian_sources)
+    sources=$("$here/sources.sh" "$suite")
     name=$(printf '%s' "$suite $packages $sources" | cat - "$here/customise.sh" | sha256sum | cut -c1-16)
     packages_tar=$cache/debian-$suite-$name.tar
     [ ! -s "$packages_tar" ] || return 0
