@@ -4,7 +4,8 @@
 use std::io::stdout;
 use std::process::ExitCode;
 
-use disinherit_tests::base::Base;
+use disinherit_core::report::{self, Report};
+use disinherit_tests::base::{Base, repository};
 use disinherit_tests::needs::Need;
 use disinherit_tests::packer::{Build, Built};
 use disinherit_tests::qemu::{Disk, accelerator};
@@ -61,9 +62,13 @@ fn tell(steps: &mut Steps<std::io::Stdout>) -> Result {
     cloned
 }
 
+/// What a person reads first of the report, and where the whole of it is.
 fn show_report(steps: &mut Steps<std::io::Stdout>, built: &Built) -> Result {
     let path = built.report();
-    let text = std::fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
-    steps.say(&format!("report ({} bytes of JSON):", text.len()))?;
-    steps.say(&text)
+    let text = std::fs::read(&path).context(|| format!("read {}", path.display()))?;
+    let kept = repository().join("build/demo-report.json");
+    std::fs::write(&kept, &text).context(|| format!("write {}", kept.display()))?;
+    let report: Report = serde_json::from_slice(&text).context(|| "parse the report".to_owned())?;
+    steps.say(&report::text(&report))?;
+    steps.say(&format!("the whole report: {}", kept.display()))
 }
