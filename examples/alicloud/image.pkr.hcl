@@ -50,6 +50,5 @@ build {
   # API, so power_off stays at auto, which does nothing here.
   provisioner "disinherit" {
     report_path = "disinherit-report.json"
-    strict      = true
   }
 }

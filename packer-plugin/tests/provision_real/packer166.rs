@@ -145,7 +145,7 @@ fn the_alicloud_example_is_valid() {
     // The builder looks for an account, firstboot for a plugin that was made for release.
     let template = template
         .replace("  region       = ", "  access_key = \"a\"\n  secret_key = \"b\"\n  skip_region_validation = true\n  skip_image_validation = true\n  region       = ")
-        .replace("    strict      = true", "    strict      = true\n    firstboot   = false");
+        .replace("    report_path = ", "    firstboot   = false\n    report_path = ");
     let shown = validate(folder.path(), "image.pkr.hcl", &template);
     assert!(shown.starts_with("valid"), "{shown}");
 }
