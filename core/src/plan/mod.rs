@@ -7,7 +7,7 @@
 mod check;
 mod step;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use step::{Change, Expect, Step};
 
@@ -55,6 +55,10 @@ pub fn plan(facts: &Facts, settings: &Settings, sealing: Vec<Step>) -> Result<Pl
     let mut steps: Vec<Step> =
         paths.into_iter().filter_map(|(path, hits)| merge(settings, path, &hits)).collect();
     steps.sort_by(|a, b| a.change.phase().cmp(&b.change.phase()).then_with(|| by_depth(a, b)));
+    // What goes as a whole is no finding of a rule that would only have reported a part of it.
+    let goes = |s: &Step| matches!(s.change, Change::Remove | Change::RemoveDirectory);
+    let gone: BTreeSet<&ImagePath> = steps.iter().filter(|s| goes(s)).map(|s| &s.path).collect();
+    plan.findings.retain(|f| !gone.contains(&f.path));
     plan.steps.extend(steps);
     plan.findings.extend(facts.notes.iter().map(|n| Finding::of_note(settings, n)));
     plan.findings.extend(facts.problems.iter().map(Finding::of_problem));
