@@ -15,6 +15,7 @@
 //! | what the owner of the image decides | [`policy`] |
 //! | what is there | [`discover`], [`facts`] |
 //! | what will be done | [`plan`], [`edit`] |
+//! | free space, journals, swap; and the search that proves it | [`erase`], [`proof`] |
 //! | doing it, and saying what is left | [`apply`], [`pipeline`], [`report`] |
 //! | what lies in a sealed image and decides at its first boot | [`manifest`], [`seal`], [`identity`] |
 //!
@@ -30,6 +31,8 @@ pub mod change;
 pub mod discover;
 #[cfg(feature = "scrub")]
 pub mod edit;
+#[cfg(feature = "scrub")]
+pub mod erase;
 pub mod error;
 #[cfg(feature = "scrub")]
 pub mod event;
@@ -49,6 +52,8 @@ pub mod pipeline;
 pub mod plan;
 #[cfg(feature = "scrub")]
 pub mod policy;
+#[cfg(feature = "scrub")]
+pub mod proof;
 #[cfg(feature = "scrub")]
 pub mod reach;
 #[cfg(feature = "scrub")]

@@ -1,5 +1,9 @@
-//! The system calls that no safe wrapper offers. The only module of this crate with unsafe code.
+//! The system calls that no safe wrapper offers. The only module of this crate with unsafe
+//! code; `sys::erase` is its part for whole file systems.
 #![expect(unsafe_code, reason = "ioctl(2) takes pointers; each call says why it is sound")]
+
+#[cfg(feature = "scrub")]
+pub(crate) mod erase;
 
 use std::os::fd::AsFd;
 

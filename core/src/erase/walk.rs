@@ -1,0 +1,82 @@
+//! Every file of one file system, opened without following links.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+
+use super::filesystem::FileSystem;
+use crate::sys::{self, Extent};
+use crate::{Error, ImagePath, Result};
+
+/// Calls `each` with every extent that has an address on the device, of every file and directory
+/// on this file system, and the path from its top. What is gone or unreadable by now is passed over.
+///
+/// # Errors
+/// A directory cannot be read.
+pub(crate) fn extents(fs: &FileSystem, each: &mut dyn FnMut(&ImagePath, &Extent)) -> Result<()> {
+    let root = ImagePath::root();
+    let top = fs.root().try_clone().map_err(|e| failed(&root, e))?;
+    let number = rustix::fs::fstat(&top).map_err(|e| failed(&root, e))?.st_dev;
+    let mut rest: Vec<ImagePath> = vec![root];
+    while let Some(path) = rest.pop() {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(directory) = rustix::fs::openat(&top, path.relative(), flags, Mode::empty()) else {
+            continue;
+        };
+        read(&File::from(directory), &path, number, &mut rest, each)?;
+    }
+    Ok(())
+}
+
+fn read(
+    directory: &File,
+    path: &ImagePath,
+    number: u64,
+    rest: &mut Vec<ImagePath>,
+    each: &mut dyn FnMut(&ImagePath, &Extent),
+) -> Result<()> {
+    of_file(directory, path, each);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    for entry in Dir::read_from(directory).map_err(|e| failed(path, e))? {
+        let entry = entry.map_err(|e| failed(path, e))?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let Some(below) = path.join(name.to_bytes()) else { continue };
+        let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
+        let Ok(stat) = stat else { continue };
+        if stat.st_dev != number {
+            continue;
+        }
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => rest.push(below),
+            FileType::RegularFile => {
+                let file: Result<OwnedFd, _> =
+                    rustix::fs::openat(directory, name, flags, Mode::empty());
+                if let Ok(file) = file {
+                    of_file(&File::from(file), &below, each);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn of_file(file: &File, path: &ImagePath, each: &mut dyn FnMut(&ImagePath, &Extent)) {
+    let mut at = 0;
+    loop {
+        let Ok(batch) = sys::fiemap(file, at) else { return };
+        batch.iter().filter(|e| e.has_address()).for_each(|extent| each(path, extent));
+        match batch.last() {
+            Some(last) if !last.is_last() => at = last.logical_end(),
+            _ => return,
+        }
+    }
+}
+
+fn failed(path: &ImagePath, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::failed("read the directory", path).because(cause)
+}

@@ -1,0 +1,61 @@
+//! Says what the offset of a hit belongs to.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::search::{SearchReport, Where};
+use crate::Result;
+use crate::erase::{FileSystem, walk};
+use crate::path::escape;
+use crate::sys::erase::{self as sys_erase, SpaceMapBuffer};
+
+/// Looks up the hits on the device of `fs`: first in the file system's map of its space, then, for
+/// what may be a file's, in the extents of every file. Only ext4 and xfs tell addresses; the hits
+/// of others stay [`Where::Unknown`].
+///
+/// # Errors
+/// A directory of the file system cannot be read.
+pub fn locate(fs: &FileSystem, report: &mut SearchReport) -> Result<()> {
+    if !matches!(fs.fstype(), "ext4" | "xfs") {
+        return Ok(());
+    }
+    let device = escape(fs.device().as_os_str().as_bytes()).into_owned();
+    let mut open: BTreeMap<u64, Where> = BTreeMap::new();
+    for hit in report.hits.iter().filter(|hit| hit.device == device) {
+        open.insert(hit.offset, by_map(fs, hit.offset));
+    }
+    if open.values().any(|place| *place == Where::Unknown) {
+        walk::extents(fs, &mut |path, extent| {
+            let end = extent.physical.saturating_add(extent.length);
+            for (_, place) in open.range_mut(extent.physical..end) {
+                *place = if extent.is_unwritten() {
+                    Where::Preallocated(path.clone())
+                } else {
+                    Where::File(path.clone())
+                };
+            }
+        })?;
+    }
+    for hit in report.hits.iter_mut().filter(|hit| hit.device == device) {
+        if let Some(place) = open.get(&hit.offset) {
+            hit.place = place.clone();
+        }
+    }
+    Ok(())
+}
+
+/// What the file system's own map says: free, log or metadata, else unknown.
+fn by_map(fs: &FileSystem, offset: u64) -> Where {
+    let mut records = Vec::new();
+    let mut scratch = SpaceMapBuffer::new();
+    if sys_erase::space_map(fs.root(), offset, offset, &mut scratch, &mut records).is_err() {
+        return Where::Unknown;
+    }
+    let holds = |r: &&sys_erase::Record| r.physical <= offset && offset - r.physical < r.length;
+    match records.iter().find(holds) {
+        Some(record) if record.is_free() => Where::Free,
+        Some(record) if record.is_log() => Where::Log,
+        Some(record) if record.is_metadata() => Where::Metadata,
+        _ => Where::Unknown,
+    }
+}

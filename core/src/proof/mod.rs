@@ -1,0 +1,16 @@
+//! Proves that what was removed cannot be read from the device any more.
+//!
+//! [`Needles`] keeps telling pieces of the removed secrets in memory that is overwritten when it
+//! is dropped; [`search`] reads devices past the page cache and looks for all of them at once;
+//! [`locate`] says what a hit belongs to. See `docs/erase.md`.
+
+mod index;
+mod locate;
+mod needles;
+mod search;
+
+pub use locate::locate;
+pub use needles::{Form, Needles, Provable};
+pub use search::{Hit, SearchReport, Searched, Where, search};
+
+pub(crate) use search::find_first;

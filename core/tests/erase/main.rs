@@ -1,0 +1,75 @@
+//! Erasing and proving on real file systems over loop devices, compared with a foreign search.
+//!
+//! Needs root, loop devices and the tools of the file systems; counted as ignored where something
+//! is missing, and failed where `DISINHERIT_REQUIRE=1` or `CI=true` says that everything must run.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test"
+)]
+
+mod image;
+mod kill;
+mod plant;
+mod proof;
+mod remains;
+mod swap;
+
+use std::error::Error;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::{Arguments, Completion, Trial};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    if let Some(request) = std::env::var_os("DISINHERIT_ERASE_CHILD") {
+        return kill::child(&request);
+    }
+    let mut trials = remains::trials();
+    trials.extend(kill::trials());
+    trials.extend(proof::trials());
+    trials.extend(swap::trials());
+    let mut arguments = Arguments::from_args();
+    // A program that another test starts holds our mount points between fork(2) and exec(2).
+    arguments.test_threads.get_or_insert(1);
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// A test that needs root, loop devices and `tools`.
+fn trial(
+    name: &str,
+    tools: &'static [&str],
+    test: impl FnOnce() -> Outcome + Send + 'static,
+) -> Trial {
+    Trial::ignorable_test(name, move || {
+        let Some(reason) = missing(tools) else {
+            return Ok(test().map(|()| Completion::Completed)?);
+        };
+        let says = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
+        if says("DISINHERIT_REQUIRE", "1") || says("CI", "true") {
+            return Err(reason.into());
+        }
+        Ok(Completion::ignored_with(reason))
+    })
+}
+
+fn missing(tools: &[&str]) -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("needs root's rights".to_owned());
+    }
+    if !Path::new("/dev/loop-control").exists() {
+        return Some("needs loop devices: modprobe loop".to_owned());
+    }
+    let there = |tool: &&&str| {
+        let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output();
+        found.is_ok_and(|output| output.status.success())
+    };
+    let all = ["losetup", "mount", "umount", "grep"];
+    let missing = all.iter().chain(tools).find(|tool| !there(tool))?;
+    Some(format!("needs {missing}"))
+}
