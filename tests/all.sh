@@ -32,7 +32,7 @@ unit_tests_through() {
 }
 
 end_to_end() {
-    program=$(cargo test --package disinherit-tests --test it --no-run 2>&1 | sed -n 's/.*(\(.*\))$/\1/p')
+    program=$(cargo test --package disinherit-tests --test it --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
     [ -n "$program" ] || { echo 'the end-to-end tests do not build' >&2; return 1; }
     tests/as-root.sh "$program" --test-threads=1
 }

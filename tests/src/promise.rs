@@ -82,7 +82,8 @@ pub fn opens_to_the_injected_key(base: &Base, built: &Built) -> Result<Adopted> 
     Ok(Adopted { disk, owner, host_keys })
 }
 
-/// Launches the image without a key: nothing answers on port 22, and the console says why.
+/// Launches the image without a key: nothing answers on port 22, and the console says why and
+/// what to do. Returns what it says.
 ///
 /// # Errors
 /// Names the expectation that does not hold.
@@ -98,10 +99,21 @@ pub fn stays_closed_without_a_key(built: &Built) -> Result<String> {
     machine.wait_console("login:", BOOT)?;
     let banner = Door::at_port(machine.ssh_port()).banner(BANNER);
     expect(banner.is_none(), || format!("port 22 answers {banner:?}"))?;
-    let console = machine.console();
+    let told = told_on_console(&machine.console());
     machine.power_off()?;
-    let line = console.lines().find(|line| line.contains(CLOSED)).unwrap_or_default();
-    Ok(line.trim().to_owned())
+    expect(told.len() > 1, || format!("the console only says {told:?}"))?;
+    Ok(told.join("\n"))
+}
+
+/// What disinherit-firstboot says from [`CLOSED`] on, without the time stamps of the kernel log.
+fn told_on_console(console: &str) -> Vec<String> {
+    console
+        .lines()
+        .skip_while(|line| !line.contains(CLOSED))
+        .filter_map(|line| line.split_once("disinherit-firstboot[")?.1.split_once("]: "))
+        .map(|(_, text)| text.trim_end().to_owned())
+        .take(4)
+        .collect()
 }
 
 /// Copies the disk of an adopted instance and launches the copy as another one with another
@@ -155,4 +167,16 @@ fn refuses_the_builder(base: &Base, door: &Door) -> Result {
 fn refused(door: &Door, user: &str, proof: Proof<'_>, what: &str) -> Result {
     let answer = door.login(user, proof, "true")?;
     expect(answer == Answer::Refused, || format!("{what} as {user}: {answer:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_consoles_text_is_found_between_other_lines() {
+        let console = "[  1.0] x\r\n[ 48.4] disinherit-firstboot[374]: SSH IS CLOSED [no-key]\r\n\
+                       [  OK  ] Started y\r\n[ 48.5] disinherit-firstboot[374]: Offer a key.\r\n";
+        assert_eq!(told_on_console(console), ["SSH IS CLOSED [no-key]", "Offer a key."]);
+    }
 }

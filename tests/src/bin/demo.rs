@@ -50,8 +50,8 @@ fn tell(steps: &mut Steps<std::io::Stdout>) -> Result {
     let closed = steps.step("Launch it without a key: port 22 is silent", || {
         promise::stays_closed_without_a_key(&built)
     });
-    if let Ok(line) = &closed {
-        steps.say(&format!("the console says: {line}"))?;
+    if let Ok(told) = &closed {
+        steps.say(&format!("the console says:\n{told}"))?;
     }
     let adopted = adopted?;
     let cloned = steps.step("Launch a copy of the first instance as a new one", || {
