@@ -102,10 +102,11 @@ impl fmt::Debug for DirectBuffer {
     }
 }
 
-/// True when every byte is zero. Word by word: some C libraries compare byte by byte.
+/// True when every byte is zero. Compared block by block with memcmp(3), which uses vectors however
+/// this crate is optimised.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
-    let mut words = bytes.chunks_exact(32);
-    words.by_ref().all(|word| word == [0; 32]) && words.remainder().iter().all(|b| *b == 0)
+    static ZEROS: [u8; 4096] = [0; 4096];
+    bytes.chunks(ZEROS.len()).all(|block| ZEROS.get(..block.len()) == Some(block))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod filesystem;
 mod fill;
 mod filler;
 mod freeze;
+mod held;
 mod inodes;
 mod preallocated;
 mod report;
@@ -25,6 +26,7 @@ pub(crate) mod walk;
 pub use crate::policy::EraseMode;
 pub use filesystem::FileSystem;
 pub use filler::{DIRECTORY, sweep};
+pub use held::{Held, held};
 pub use report::{FsReport, Journal, Place, Residual, Way};
 pub use run::{Listener, Progress, Step};
 
@@ -244,6 +246,10 @@ fn journal(run: &mut Run<'_>, report: &mut FsReport, superblock: Option<Superblo
 
 /// What the way that was taken never reaches.
 fn remaining(fs: &FileSystem, report: &mut FsReport) {
+    for held in held(fs) {
+        let why = format!("{} is held open by process {} ({})", held.path, held.pid, held.process);
+        report.remains(Place::HeldOpen, Some(held.size), &why, "end the process and run again");
+    }
     let names = "names, attributes and short contents of files that were deleted earlier";
     let (why, remedy) = match fs.fstype() {
         "ext4" if report.way == Way::Device || report.mode == EraseMode::Auto => {

@@ -44,6 +44,8 @@ pub enum Place {
     Metadata,
     /// Blocks that live files have preallocated and not written, which adopt old bytes.
     Preallocated,
+    /// Deleted files that a process still holds open.
+    HeldOpen,
     /// Older versions kept by the file system.
     Snapshots,
 }
@@ -68,6 +70,7 @@ impl fmt::Display for Residual {
             Place::Journal => "journal",
             Place::Metadata => "metadata",
             Place::Preallocated => "preallocated blocks",
+            Place::HeldOpen => "deleted files in use",
             Place::Snapshots => "snapshots",
         };
         write!(f, "{place}")?;

@@ -59,12 +59,18 @@ impl<'a> Index<'a> {
 
     /// Calls `hit` with the position of every occurrence that lies wholly in `text`.
     pub(super) fn find(&self, text: &[u8], hit: &mut dyn FnMut(usize, &Pattern)) {
-        for (number, place) in text.chunks(STRIDE).enumerate() {
-            let Some(gram) = place.first_chunk().map(|g| u64::from_le_bytes(*g)) else { break };
-            let (word, bit) = slot(gram, self.shift);
-            if self.bits.get(word).is_some_and(|word| word & bit != 0) {
-                self.check(text, number * STRIDE, gram, hit);
+        // Few and small steps, because release builds are made for size.
+        let (bits, shift) = (self.bits.as_slice(), self.shift);
+        let mut rest = text;
+        let mut at = 0usize;
+        while let Some(gram) = rest.first_chunk() {
+            let (word, bit) = slot(u64::from_le_bytes(*gram), shift);
+            if bits.get(word).is_some_and(|word| word & bit != 0) {
+                self.check(text, at, u64::from_le_bytes(*gram), hit);
             }
+            let Some(next) = rest.get(STRIDE..) else { break };
+            rest = next;
+            at = at.wrapping_add(STRIDE);
         }
     }
 
@@ -85,9 +91,11 @@ impl<'a> Index<'a> {
 }
 
 /// The word and the bit of a gram in a table of `2^(64 - shift)` bits.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "a table of 4 Mibit has 16 bits of words")]
 fn slot(gram: u64, shift: u32) -> (usize, u64) {
-    let hash = gram.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift;
-    (usize::try_from(hash / 64).unwrap_or(usize::MAX), 1 << (hash % 64))
+    let hash = gram.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_shr(shift);
+    ((hash >> 6) as usize, 1u64.wrapping_shl(hash as u32))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
     reason = "a test"
 )]
 
+mod bench;
 mod image;
 mod kill;
 mod plant;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         return kill::child(&request);
     }
     let mut trials = remains::trials();
+    trials.extend(bench::trials());
     trials.extend(kill::trials());
     trials.extend(proof::trials());
     trials.extend(swap::trials());
