@@ -3,7 +3,6 @@
 //! A missing need counts the test as ignored, with the reason in the output. Where everything
 //! must run (`CI=true` or `DISINHERIT_REQUIRE=1`) the same test fails instead.
 
-use std::path::Path;
 use std::process::Command;
 
 use libtest_mimic::{Completion, Trial};
@@ -17,16 +16,12 @@ pub enum Need {
     Root,
     /// `mount` in a mount namespace of our own.
     Mount,
-    /// Loop devices.
-    Loop,
     /// `systemd-nspawn`.
     Nspawn,
     /// `qemu-system-x86_64` and `qemu-img`.
     Qemu,
     /// `packer`.
     Packer,
-    /// `go`, for the peer that speaks Packer's newer protocol.
-    Go,
     /// What the base image is made with.
     BaseTools,
     /// Clients for key and password logins, and the maker of seeds.
@@ -41,14 +36,11 @@ impl Need {
         match self {
             Self::Root => (!is_root()).then(|| "root's rights: run it through sudo".to_owned()),
             Self::Mount => missing_mount(),
-            Self::Loop => (!Path::new("/dev/loop-control").exists())
-                .then(|| "loop devices: modprobe loop".to_owned()),
             Self::Nspawn => missing_tools(&["systemd-nspawn", "nsenter"], "systemd-container"),
             Self::Qemu => {
                 missing_tools(&["qemu-system-x86_64", "qemu-img"], "qemu-system-x86 qemu-utils")
             }
             Self::Packer => missing_tools(&["packer"], "packer"),
-            Self::Go => missing_tools(&["go"], "golang-go"),
             Self::BaseTools => missing_tools(
                 &["mmdebstrap", "mke2fs", "sfdisk", "grub-mkimage", "qemu-img"],
                 "mmdebstrap e2fsprogs fdisk grub-common grub-pc-bin qemu-utils",
