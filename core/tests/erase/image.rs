@@ -97,7 +97,8 @@ impl Drop for Image {
         let quietly = |command: &mut Command| drop(command.output());
         quietly(Command::new("umount").arg("--quiet").arg(&self.point));
         quietly(Command::new("losetup").arg("--detach").arg(&self.device));
-        quietly(Command::new("umount").arg("--quiet").arg(self.folder.path().join("ram")));
+        // A loop device lets go of its file some time after it is detached.
+        quietly(Command::new("umount").arg("--lazy").arg(self.folder.path().join("ram")));
     }
 }
 
