@@ -21,6 +21,9 @@ const LIMIT: u64 = 64 << 20;
 pub trait Progress {
     /// `done` of `total` steps are through; `what` is the one that just was.
     fn step(&mut self, done: usize, total: usize, what: &str);
+
+    /// Work below the files: `done` of `total` bytes of the phase `name` are behind us.
+    fn phase(&mut self, name: &str, done: u64, total: u64);
 }
 
 /// Carries out `plan` below `root`, step by step. A step that fails is recorded and the others go

@@ -17,6 +17,7 @@
 //! | what will be done | [`plan`], [`edit`] |
 //! | free space, journals, swap; and the search that proves it | [`erase`], [`proof`] |
 //! | doing it, and saying what is left | [`apply`], [`pipeline`], [`report`] |
+//! | below the files: free space, journals, the search of the raw disk | [`disk`], [`erase`], [`proof`] |
 //! | what lies in a sealed image and decides at its first boot | [`manifest`], [`seal`], [`identity`] |
 //!
 //! Without the feature `scrub` only what disinherit-firstboot needs is built.
@@ -29,6 +30,8 @@ pub mod catalogue;
 pub mod change;
 #[cfg(feature = "scrub")]
 pub mod discover;
+#[cfg(feature = "scrub")]
+pub mod disk;
 #[cfg(feature = "scrub")]
 pub mod edit;
 #[cfg(feature = "scrub")]

@@ -2,15 +2,17 @@
 
 use crate::apply::{self, Progress};
 use crate::discover::discover;
+use crate::disk::{Disk, Secrets};
 use crate::facts::Facts;
 use crate::live;
 use crate::manifest::{self, BootPolicy, Manifest};
 use crate::plan::{self, Plan, SEAL, Step};
 use crate::policy::{EraseMode, Settings};
+use crate::reach::Reach;
 use crate::report::{Finding, Mode, Report, Residual, SCHEMA, Summary};
 use crate::root::Root;
 use crate::seal::{self, Installed};
-use crate::{Error, Result};
+use crate::Result;
 
 /// What a run was asked for.
 #[derive(Debug)]
@@ -33,21 +35,22 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
     let mut plan = make_plan(root, job, &facts)?;
     let mut report = blank(root, job.mode, &facts);
     if job.mode == Mode::Scrub {
+        let disk = Disk::discover(root, &Reach::discover(root)?, job.settings.erase)?;
         // Nothing was refused: now the writers stop, and what they wrote until then is seen too.
         report.actions = live::stop_writers(root)?;
         if !report.actions.is_empty() {
             facts = discover(root, job.settings)?;
             plan = make_plan(root, job, &facts)?;
         }
-        report.actions.extend(apply::apply(
-            root,
-            &plan,
-            job.settings.erase != EraseMode::Off,
-            progress,
-        )?);
+        let secrets = Secrets::remember(root, &plan, job.settings)?;
+        let burns = job.settings.erase != EraseMode::Off;
+        report.actions.extend(apply::apply(root, &plan, burns, progress)?);
         live::sync(root);
+        report.residual = files_left(&report);
+        disk.erase(job.settings.erase, &mut report, progress)?;
+        disk.prove(&secrets, job.settings, &mut report, progress)?;
         let after = discover(root, job.settings)?;
-        report.findings = verify(root, job, &after)?;
+        report.findings.extend(verify(root, job, &after)?);
     } else {
         report.actions = apply::planned(&plan);
         report.findings.clone_from(&plan.findings);
@@ -57,7 +60,6 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
     }
     worst_first(&mut report.findings);
     report.summary.planned = report.actions.len();
-    report.residual = residual(job, &report);
     report.conclude(job.settings.fail_on, job.settings.strict);
     Ok((plan, report))
 }
@@ -89,7 +91,8 @@ fn sealing(root: &Root, settings: &Settings, facts: &Facts, binary: &[u8]) -> Re
         ),
         Installed::file(seal::binary_path(), binary.to_vec(), 0o755, "the first-boot program"),
     ];
-    let inventory = seal::Inventory::discover(root)?;
+    let mut inventory = seal::Inventory::discover(root)?;
+    inventory.passwords = settings.injected_password;
     wanted.extend(seal::files(&inventory));
     let mut steps = plan::missing(root, wanted)?;
     // An earlier life of this disk may have been adopted; the next boot is a first boot again.
@@ -153,33 +156,20 @@ fn blank(root: &Root, mode: Mode, facts: &Facts) -> Report {
         actions: Vec::new(),
         findings: Vec::new(),
         residual: Vec::new(),
+        erased: Vec::new(),
+        proof: None,
         logins: facts.logins.clone(),
         skipped: facts.skipped.clone(),
     }
 }
 
-/// What this run could not reach, said once per kind.
-fn residual(job: &Job<'_>, report: &Report) -> Vec<Residual> {
+/// What the files that went left on the device, said once per kind.
+fn files_left(report: &Report) -> Vec<Residual> {
     let mut out: Vec<Residual> = Vec::new();
-    for done in &report.actions {
-        let Some(residual) = done.erase.as_ref().and_then(Residual::of) else {
-            continue;
-        };
+    for residual in report.actions.iter().filter_map(|a| a.erase.as_ref()).filter_map(Residual::of) {
         if !out.contains(&residual) {
             out.push(residual);
         }
     }
-    if job.mode == Mode::Scrub {
-        out.push(Residual {
-            what: "blocks that were freed before this run, journals and snapshots".into(),
-            why: "files were overwritten one by one; free space was not, and the raw disk was not searched".into(),
-            remedy: "discard or zero the free space of the unmounted image, for instance with zerofree or fstrim".into(),
-        });
-    }
     out
-}
-
-/// The refusal for a root that is the running system without having been asked for.
-pub fn refuse_unasked_live() -> Error {
-    Error::refused("scrub", "the running system").remedy("pass --live --yes when that is meant")
 }

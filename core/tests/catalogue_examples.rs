@@ -20,6 +20,7 @@ struct Quiet;
 
 impl Progress for Quiet {
     fn step(&mut self, _: usize, _: usize, _: &str) {}
+    fn phase(&mut self, _: &str, _: u64, _: u64) {}
 }
 
 fn write(root: &Path, path: &str, text: &str) {

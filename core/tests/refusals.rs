@@ -18,6 +18,7 @@ struct Quiet;
 
 impl Progress for Quiet {
     fn step(&mut self, _: usize, _: usize, _: &str) {}
+    fn phase(&mut self, _: &str, _: u64, _: u64) {}
 }
 
 /// A small image with an enabled sshd and a password.

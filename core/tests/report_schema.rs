@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 use disinherit_core::change::Erase;
+use disinherit_core::erase::{EraseMode, FsReport, Journal, Place, Residual as Below, Way};
 use disinherit_core::manifest::KeyHash;
+use disinherit_core::proof::{Form, Hit, SearchReport, Searched, Where};
 use disinherit_core::reach::Mount;
 use disinherit_core::report::{Done, Finding, Mode, Report, Residual, SCHEMA, Summary};
 use disinherit_core::{ImagePath, catalogue::Severity, facts::Login};
@@ -73,6 +75,41 @@ fn full() -> Report {
             remedy: "m".into(),
         }],
         residual: vec![Residual { what: "w".into(), why: "y".into(), remedy: "m".into() }],
+        erased: vec![FsReport {
+            point: "/mnt".into(),
+            fstype: "ext4".into(),
+            device: "/dev/vda1".into(),
+            mode: EraseMode::Auto,
+            way: Way::Device,
+            trimmed: Some(1),
+            scanned: 1,
+            dirty: 1,
+            written: 1,
+            left: 0,
+            inodes: 1,
+            journal: Journal::Overwritten,
+            swept: false,
+            residual: vec![Below {
+                place: Place::Metadata,
+                bytes: Some(1),
+                why: "y".into(),
+                remedy: "m".into(),
+            }],
+        }],
+        proof: Some(SearchReport {
+            devices: vec![Searched { device: "/dev/vda1".into(), size: 2, searched: 2 }],
+            secrets: 1,
+            not_provable: 0,
+            hits: vec![Hit {
+                device: "/dev/vda1".into(),
+                offset: 1,
+                secret: 0,
+                form: Form::Utf16,
+                place: Where::Free,
+            }],
+            more: 0,
+            blind: vec!["b".into()],
+        }),
         logins: vec![Login {
             user: "ann".into(),
             path: path.clone(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use disinherit_core::Result;
 use disinherit_core::catalogue::Severity;
-use disinherit_core::policy::{ContentMode, EraseMode, ProofMode};
+use disinherit_core::policy::{EraseMode, ProofMode};
 
 use crate::config::parse;
 use crate::plugin::{Invocation, describe_json, serve};
@@ -102,15 +102,12 @@ pub struct ScrubArgs {
     /// Print the plan and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Sure hits of the content scan outside homes and temporary places: report or remove them
-    #[arg(long, value_name = "WHAT", default_value = "report", value_parser = parse::<ContentMode>)]
-    pub content: ContentMode,
     /// How free space and journal are treated: auto, trim, fill, files, off [default: auto]
     #[arg(long, value_name = "HOW", value_parser = parse::<EraseMode>)]
     pub erase: Option<EraseMode>,
-    /// How much of the raw disk is searched for what was removed: full, touched, off
-    #[arg(long, value_name = "HOW", default_value = "full", value_parser = parse::<ProofMode>)]
-    pub proof: ProofMode,
+    /// How much of the raw disk is searched for what was removed: full, off
+    #[arg(long, value_name = "HOW", value_parser = parse::<ProofMode>)]
+    pub proof: Option<ProofMode>,
     /// Every finding and every residual risk counts
     #[arg(long)]
     pub strict: bool,
@@ -225,7 +222,7 @@ mod tests {
     #[test]
     fn what_the_provisioner_passes_is_understood() {
         let line = "p scrub --live --yes --packer --cleanup /tmp/d --policy /tmp/d/options.yaml \
-            --content report --erase auto --proof full --fail-on high --firstboot none --strict \
+            --erase auto --proof full --fail-on high --firstboot none --strict \
             --power-off-after 20";
         let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
         let Command::Scrub(args) = parse(&line).unwrap().command else { panic!("not scrub") };

@@ -45,6 +45,9 @@ pub struct Fragment {
     /// How the disk below the files is treated; `auto` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erase: Option<EraseMode>,
+    /// How far the raw disk is searched afterwards; `full` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ProofMode>,
     /// Findings that fail the run: this severity and above; `high` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fail_on: Option<Severity>,
@@ -119,21 +122,8 @@ pub enum ProofMode {
     /// Every block device below the root.
     #[default]
     Full,
-    /// The blocks that were changed or freed.
-    Touched,
     /// Not at all; the report says so.
     Off,
-}
-
-/// What happens to sure hits of the content scan outside homes and temporary places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ContentMode {
-    /// They are findings and fail the run.
-    #[default]
-    Report,
-    /// They are removed.
-    Remove,
 }
 
 impl Fragment {
@@ -168,6 +158,7 @@ impl Fragment {
             sealed_keys: later.sealed_keys.or(self.sealed_keys),
             injected_password: later.injected_password.or(self.injected_password),
             erase: later.erase.or(self.erase),
+            proof: later.proof.or(self.proof),
             fail_on: later.fail_on.or(self.fail_on),
             strict: later.strict.or(self.strict),
             ..self

@@ -7,5 +7,5 @@
 mod fragment;
 mod settings;
 
-pub use fragment::{Allow, ContentMode, EraseMode, Fragment, MachineId, ProofMode, Switch};
+pub use fragment::{Allow, EraseMode, Fragment, MachineId, ProofMode, Switch};
 pub use settings::Settings;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalogue::{Catalogue, Default as RuleDefault, Rule, Severity};
 use crate::manifest::{InjectedPassword, SealedKeys};
-use crate::policy::{Allow, EraseMode, Fragment, MachineId, Switch};
+use crate::policy::{Allow, EraseMode, Fragment, MachineId, ProofMode, Switch};
 use crate::{Error, Result};
 
 /// The validated policy together with the catalogue it switches.
@@ -30,6 +30,8 @@ pub struct Settings {
     pub injected_password: InjectedPassword,
     /// How the disk below the files is treated.
     pub erase: EraseMode,
+    /// How far the raw disk is searched afterwards.
+    pub proof: ProofMode,
     /// Findings of this severity and above fail the run.
     pub fail_on: Severity,
     /// Residual risks fail the run too.
@@ -80,6 +82,7 @@ impl Settings {
             evidence: fragment.evidence.into_iter().collect(),
             injected_password: fragment.injected_password.unwrap_or_default(),
             erase: fragment.erase.unwrap_or_default(),
+            proof: fragment.proof.unwrap_or_default(),
             fail_on: if strict {
                 Severity::Low
             } else {

@@ -12,7 +12,9 @@ pub use text::text;
 use crate::ImagePath;
 use crate::catalogue::Severity;
 use crate::change::Erase;
+use crate::erase::{FsReport, Residual as Below};
 use crate::facts::Login;
+use crate::proof::SearchReport;
 use crate::reach::Mount;
 
 /// The version of the report's form; a reader refuses a higher one.
@@ -41,6 +43,12 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What this run could not reach, and what does.
     pub residual: Vec<Residual>,
+    /// What was done to the free space and the journal of each file system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erased: Vec<FsReport>,
+    /// The search of the raw devices for what was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<SearchReport>,
     /// Every public key that sshd accepted when the run began.
     pub logins: Vec<Login>,
     /// File systems that were left alone.
@@ -112,6 +120,26 @@ fn overwritten(erase: &Erase) -> u64 {
 }
 
 impl Residual {
+    /// What is left of the free space or the metadata of the file system mounted at `point`.
+    pub fn below(point: &str, left: &Below) -> Self {
+        let what = format!("{point}: {}", left.place_text());
+        Self { what, why: left.why.clone(), remedy: left.remedy.clone() }
+    }
+
+    /// No search of the raw disk was made.
+    pub fn unsearched(by_policy: bool) -> Self {
+        let why = if by_policy {
+            "policy says proof: off"
+        } else {
+            "the root is a part of a larger file system, or lies on no block device"
+        };
+        Self {
+            what: "the raw disk was not searched for what was removed".into(),
+            why: why.into(),
+            remedy: "scrub the mounted image itself with proof: full".into(),
+        }
+    }
+
     /// What an outcome leaves on the device; `None` when nothing.
     pub fn of(erase: &Erase) -> Option<Self> {
         let (what, why, remedy) = match erase {

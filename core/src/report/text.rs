@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Mode, Report};
+use crate::erase::{FsReport, Journal, Way};
 
 /// At most this many lines of one kind; the JSON report has them all.
 const MOST: usize = 40;
@@ -51,9 +52,35 @@ fn head(out: &mut String, report: &Report) {
     if s.bytes_erased > 0 {
         line(out, format_args!("  erased     {} bytes overwritten", s.bytes_erased));
     }
+    for fs in &report.erased {
+        line(out, format_args!("  free space {} ({}): {}", fs.point, fs.fstype, below(fs)));
+    }
+    if let Some(proof) = &report.proof {
+        let bytes: u64 = proof.devices.iter().map(|d| d.searched).sum();
+        let hits = proof.hits.len() as u64 + proof.more;
+        line(out, format_args!(
+            "  proof      {} secrets searched for in {} MiB of raw disk: {hits} hits; {} too short or too regular to search for",
+            proof.secrets, bytes >> 20, proof.not_provable
+        ));
+    }
     for mount in &report.skipped {
         line(out, format_args!("  skipped    {} ({} on {})", mount.at, mount.fstype, mount.source));
     }
+}
+
+fn below(fs: &FsReport) -> String {
+    let way = match fs.way {
+        Way::Trim => "discarded and read back",
+        Way::Device => "overwritten where something was",
+        Way::ThroughFiles => "filled through files",
+        Way::None => return "not treated".into(),
+    };
+    let journal = match fs.journal {
+        Journal::Overwritten => ", journal overwritten",
+        Journal::None => "",
+        Journal::Left => ", journal left",
+    };
+    format!("{way} ({} KiB written){journal}", fs.written >> 10)
 }
 
 fn findings(out: &mut String, report: &Report) {

@@ -15,11 +15,13 @@ const EVERY: usize = 25;
 #[derive(Debug)]
 pub(super) struct Events {
     json: bool,
+    /// The phase below the files that was told of last, and its tenth.
+    phase: (String, u64),
 }
 
 impl Events {
     pub(super) fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, phase: (String::new(), 0) }
     }
 
     /// The report: as an event, or as `text` for a person.
@@ -51,10 +53,23 @@ impl apply::Progress for Events {
             return;
         }
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let (done, total) = (count(done), count(total));
-        let progress = Progress { step: "scrub".into(), done, total, text: what.to_owned() };
-        if let Err(error) = output::event(&Event::Progress(progress)) {
-            log::debug!("{}", error.report());
+        tell("scrub", count(done), count(total), what);
+    }
+
+    /// A word when a phase begins, and one for each tenth of it.
+    fn phase(&mut self, name: &str, done: u64, total: u64) {
+        let tenth = (done * 10).checked_div(total).unwrap_or_default();
+        if !self.json || self.phase == (name.to_owned(), tenth) {
+            return;
         }
+        self.phase = (name.to_owned(), tenth);
+        tell("erase", done >> 20, total >> 20, &format!("{name}, MiB"));
+    }
+}
+
+fn tell(step: &str, done: u64, total: u64, text: &str) {
+    let progress = Progress { step: step.into(), done, total, text: text.to_owned() };
+    if let Err(error) = output::event(&Event::Progress(progress)) {
+        log::debug!("{}", error.report());
     }
 }

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use disinherit_core::policy::{ContentMode, Fragment};
+use disinherit_core::policy::Fragment;
 use disinherit_core::report::Mode;
-use disinherit_core::{Error, Result};
 
 use crate::cli::{AuditArgs, Format, RootArgs, ScrubArgs};
 
@@ -78,13 +77,7 @@ pub(super) fn of_audit(args: AuditArgs) -> Request {
     }
 }
 
-pub(super) fn of_scrub(args: ScrubArgs) -> Result<Request> {
-    if args.content != ContentMode::Report {
-        return Err(Error::refused("remove by content", "what no rule of the catalogue names")
-            .remedy(
-                "this version has no content scan; add a rule to the policy, see extra_rules",
-            ));
-    }
+pub(super) fn of_scrub(args: ScrubArgs) -> Request {
     let firstboot = match args.firstboot {
         None => Firstboot::Carried,
         Some(path) if path.as_os_str() == "none" => Firstboot::None,
@@ -95,12 +88,13 @@ pub(super) fn of_scrub(args: ScrubArgs) -> Result<Request> {
         (true, None) => Some(Duration::ZERO),
         (false, None) => None,
     };
-    Ok(Request {
+    Request {
         place: place(args.root, args.yes),
         mode: if args.dry_run { Mode::DryRun } else { Mode::Scrub },
         policies: args.policies,
         options: Fragment {
             erase: args.erase,
+            proof: args.proof,
             fail_on: args.fail_on,
             strict: args.strict.then_some(true),
             firstboot: matches!(firstboot, Firstboot::None).then_some(false),
@@ -114,5 +108,5 @@ pub(super) fn of_scrub(args: ScrubArgs) -> Result<Request> {
         events: args.packer,
         cleanup: args.cleanup,
         power_off,
-    })
+    }
 }

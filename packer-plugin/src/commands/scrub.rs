@@ -9,7 +9,7 @@ use std::path::Path;
 use disinherit_core::catalogue::Pattern;
 use disinherit_core::pipeline::{self, Job};
 use disinherit_core::plan::Plan;
-use disinherit_core::policy::{EraseMode, Fragment, Settings};
+use disinherit_core::policy::{Fragment, Settings};
 use disinherit_core::report::{self, Mode, Report};
 use disinherit_core::{Error, ImagePath, Result, Root, live};
 
@@ -36,7 +36,7 @@ pub(super) fn run(request: &Request) -> Result<u8> {
 
 fn work(request: &Request, events: &mut Events) -> Result<u8> {
     let root = open(request)?;
-    let settings = settings(request, &root)?;
+    let settings = settings(request)?;
     let firstboot = firstboot(request, &settings, &root)?;
     let job = Job { settings: &settings, firstboot: firstboot.as_deref(), mode: request.mode };
     let (plan, mut report) = pipeline::run(&root, &job, events)?;
@@ -69,7 +69,7 @@ fn open(request: &Request) -> Result<Root> {
     }
 }
 
-fn settings(request: &Request, root: &Root) -> Result<Settings> {
+fn settings(request: &Request) -> Result<Settings> {
     let mut fragment = Fragment::default();
     for file in &request.policies {
         let text = fs::read_to_string(file).map_err(|e| {
@@ -81,15 +81,7 @@ fn settings(request: &Request, root: &Root) -> Result<Settings> {
     // The provisioner's own folder would be burned under the running program.
     let own = request.cleanup.as_deref().and_then(|p| ImagePath::new(p.as_os_str().as_bytes()));
     fragment.allow.paths.extend(own.as_ref().map(Pattern::subtree));
-    let settings = Settings::new(fragment)?;
-    match settings.erase {
-        EraseMode::Trim | EraseMode::Fill => {
-            Err(Error::refused("erase free space below", root.host_path().display()).remedy(
-                "use erase: auto or files, and discard the free space of the unmounted image",
-            ))
-        }
-        EraseMode::Auto | EraseMode::Files | EraseMode::Off => Ok(settings),
-    }
+    Settings::new(fragment)
 }
 
 fn firstboot(request: &Request, settings: &Settings, root: &Root) -> Result<Option<Vec<u8>>> {

@@ -94,12 +94,6 @@ pub const TABLE: &[Opt] = &[
         "The program to upload and run in the guest, on Packer's machine; needed where the guest's architecture is not the plugin's and the plugin carries no program for it.",
     ),
     opt(
-        "content",
-        Kind::Text,
-        "report",
-        "Sure hits of the content scan outside homes, temporary, backup and log places: `report` them or `remove` the files.",
-    ),
-    opt(
         "erase",
         Kind::Text,
         "auto",
@@ -109,7 +103,7 @@ pub const TABLE: &[Opt] = &[
         "proof",
         Kind::Text,
         "full",
-        "How much of the raw disk is searched for what was removed: `full`, `touched` (blocks that were changed or freed), `off`.",
+        "How much of the raw disk is searched for what was removed: `full` (every block device below the root) or `off`.",
     ),
     opt(
         "strict",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use disinherit_core::catalogue::Severity;
-use disinherit_core::policy::{ContentMode, EraseMode, ProofMode, Switch};
+use disinherit_core::policy::{EraseMode, ProofMode, Switch};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -30,12 +30,10 @@ pub struct Settings {
     pub firstboot_binary: Option<PathBuf>,
     /// The program for the guest, on this machine.
     pub guest_binary: Option<PathBuf>,
-    /// Sure hits of the content scan in unusual places.
-    pub content: ContentMode,
     /// Free space and journal; unset, the policy files decide.
     pub erase: Option<EraseMode>,
     /// Search of the raw disk.
-    pub proof: ProofMode,
+    pub proof: Option<ProofMode>,
     /// Every finding fails.
     pub strict: bool,
     /// The severity that fails; unset, the policy files decide.
@@ -81,9 +79,8 @@ impl Settings {
             firstboot: reader.boolean("firstboot", true),
             firstboot_binary: reader.text("firstboot_binary").map(PathBuf::from),
             guest_binary: reader.text("guest_binary").map(PathBuf::from),
-            content: reader.word("content").unwrap_or_default(),
             erase: reader.word("erase"),
-            proof: reader.word("proof").unwrap_or_default(),
+            proof: reader.word("proof"),
             strict: reader.boolean("strict", false),
             fail_on: reader.word("fail_on"),
             keep_going: reader.boolean("keep_going", false),

@@ -40,7 +40,7 @@ pub(crate) fn word<T: Serialize>(value: &T) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use disinherit_core::policy::{ContentMode, EraseMode};
+    use disinherit_core::policy::{EraseMode, ProofMode};
 
     #[test]
     fn words_go_both_ways() {
@@ -48,8 +48,8 @@ mod tests {
         assert_eq!(word(&EraseMode::Trim), "trim");
         assert_eq!(word(&PowerOff::Yes), "true");
         assert_eq!(
-            parse::<ContentMode>("x").unwrap_err(),
-            "must be `report` or `remove`, not \"x\""
+            parse::<ProofMode>("x").unwrap_err(),
+            "must be `full` or `off`, not \"x\""
         );
         let error = parse::<EraseMode>("shred").unwrap_err();
         assert!(error.starts_with("must be one of `auto`, `trim`"), "{error}");

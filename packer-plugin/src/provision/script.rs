@@ -42,9 +42,8 @@ pub(super) fn arguments(settings: &Settings, folder: &Folder) -> Vec<String> {
     }
     let firstboot = if settings.firstboot { format!("{dir}/{FIRSTBOOT}") } else { "none".into() };
     let pairs = [
-        ("--content", Some(word(&settings.content))),
         ("--erase", settings.erase.as_ref().map(word)),
-        ("--proof", Some(word(&settings.proof))),
+        ("--proof", settings.proof.as_ref().map(word)),
         ("--fail-on", settings.fail_on.as_ref().map(word)),
         ("--firstboot", Some(firstboot)),
     ];
