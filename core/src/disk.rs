@@ -16,6 +16,7 @@ use crate::proof::{self, Needles, SearchReport, Where};
 use crate::reach::Reach;
 use crate::report::{Finding, Report, Residual};
 use crate::root::{FileKind, Root};
+use crate::text::classify;
 use crate::{Error, ImagePath, Result};
 
 /// The pseudo rule of what the search of the raw disk found.
@@ -23,6 +24,9 @@ pub const PROOF: &str = "proof";
 
 /// Of larger files only the beginning gives needles; histories and keys are smaller.
 const LIMIT: u64 = 1 << 20;
+
+/// The rule of copies of account files: all but their passwords stands in the live files too.
+const ACCOUNT_COPIES: &str = "acc-backups";
 
 /// Chapters whose files hold no secrets of their own: their text stands in many places.
 const NOT_SECRET: &[&str] = &["logs", "leftovers", "host-identity", "installer-leftovers"];
@@ -44,8 +48,15 @@ impl Secrets {
         for step in plan.steps.iter().filter(|step| is_secret(step, settings)) {
             match &step.change {
                 Change::Remove | Change::Truncate => {
-                    if root.lstat(&step.path)?.is_some_and(|m| m.kind == FileKind::Regular) {
-                        secrets.add(&step.path, &head(root, &step.path)?);
+                    if root.lstat(&step.path)?.is_none_or(|m| m.kind != FileKind::Regular) {
+                        continue;
+                    }
+                    let text = head(root, &step.path)?;
+                    if step.rules.iter().any(|id| id == ACCOUNT_COPIES) {
+                        passwords(text.split(|b| *b == b'\n'))
+                            .for_each(|field| secrets.add(&step.path, field));
+                    } else {
+                        secrets.add(&step.path, &text);
                     }
                 }
                 Change::Edit { format, edits } => {
@@ -100,11 +111,17 @@ fn removed<'a>(format: Format, old: &'a [u8], new: &[u8]) -> Vec<&'a [u8]> {
     let gone = old.split(|b| *b == b'\n').filter(|line| !stays.contains(line));
     match format {
         Format::Passwd | Format::Shadow | Format::Group | Format::Gshadow => {
-            gone.filter_map(|line| line.split(|b| *b == b':').nth(1)).collect()
+            passwords(gone).collect()
         }
         Format::AuthorizedKeys => gone.collect(),
         Format::Subid | Format::Whole => Vec::new(),
     }
+}
+
+/// The password fields of account rows that hold one.
+fn passwords<'a>(rows: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    rows.filter_map(|row| row.split(|b| *b == b':').nth(1))
+        .filter(|field| classify(field).holds_secret())
 }
 
 /// The file systems of an image, as far as they can be treated as a whole.
@@ -142,7 +159,9 @@ impl Disk {
         };
         let explicit = matches!(mode, EraseMode::Trim | EraseMode::Fill);
         match FileSystem::of(point) {
-            Ok(fs) if explicit && !fs.is_whole() => refuse("it lies in a larger file system".into()),
+            Ok(fs) if explicit && !fs.is_whole() => {
+                refuse("it lies in a larger file system".into())
+            }
             Ok(fs) if explicit && fs.is_read_only() => refuse("it is mounted read-only".into()),
             Ok(fs) => {
                 self.systems.push(fs);
@@ -164,7 +183,12 @@ impl Disk {
     ///
     /// # Errors
     /// A device or file system that fails; fillers are gone then and a rerun goes on.
-    pub fn erase(&self, mode: EraseMode, report: &mut Report, told: &mut dyn Progress) -> Result<()> {
+    pub fn erase(
+        &self,
+        mode: EraseMode,
+        report: &mut Report,
+        told: &mut dyn Progress,
+    ) -> Result<()> {
         report.residual.extend(self.unknown.iter().cloned());
         for fs in &self.systems {
             let done = erase_one(fs, mode, told)?;
@@ -256,4 +280,39 @@ fn survivor(hit: &proof::Hit, secrets: &Secrets) -> Finding {
     }
 }
 
-const REMEDY: &str = "unmount the image and treat it offline: e2fsck -fy -E discard, zerofree, or xfs_repair";
+const REMEDY: &str =
+    "unmount the image and treat it offline: e2fsck -fy -E discard, zerofree, or xfs_repair";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_field_that_went_is_searched_for() {
+        let old = b"root:$6$salt$aaaaaaaaaaaaaaaa:1::\nann:*:1::\nbob:!$y$j9T$bbbbbbbbbbbb:1::\n";
+        let new = b"root:*:1::\nann:*:1::\nbob:*:1::\n";
+        let gone = removed(Format::Shadow, old, new);
+        assert_eq!(gone, [&b"$6$salt$aaaaaaaaaaaaaaaa"[..], b"!$y$j9T$bbbbbbbbbbbb"]);
+    }
+
+    #[test]
+    fn key_lines_go_as_they_stood() {
+        let gone = removed(Format::AuthorizedKeys, b"a key\nb key\n", b"b key\n");
+        assert_eq!(gone, [b"a key"]);
+    }
+
+    #[test]
+    fn a_hit_in_a_live_file_is_no_failure_and_one_in_a_free_block_is() {
+        let hit = |place| proof::Hit {
+            device: "/dev/x".into(),
+            offset: 7,
+            secret: 0,
+            form: proof::Form::Plain,
+            place,
+        };
+        let secrets = Secrets::default();
+        let file = Where::File(ImagePath::literal("/usr/share/doc/x"));
+        assert_eq!(survivor(&hit(file), &secrets).severity, Severity::Medium);
+        assert_eq!(survivor(&hit(Where::Free), &secrets).severity, Severity::Critical);
+    }
+}

@@ -15,7 +15,6 @@
 //! | what the owner of the image decides | [`policy`] |
 //! | what is there | [`discover`], [`facts`] |
 //! | what will be done | [`plan`], [`edit`] |
-//! | free space, journals, swap; and the search that proves it | [`erase`], [`proof`] |
 //! | doing it, and saying what is left | [`apply`], [`pipeline`], [`report`] |
 //! | below the files: free space, journals, the search of the raw disk | [`disk`], [`erase`], [`proof`] |
 //! | what lies in a sealed image and decides at its first boot | [`manifest`], [`seal`], [`identity`] |

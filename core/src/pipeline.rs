@@ -1,5 +1,6 @@
 //! The one way through: discover, plan, apply, discover again, report.
 
+use crate::Result;
 use crate::apply::{self, Progress};
 use crate::discover::discover;
 use crate::disk::{Disk, Secrets};
@@ -12,7 +13,6 @@ use crate::reach::Reach;
 use crate::report::{Finding, Mode, Report, Residual, SCHEMA, Summary};
 use crate::root::Root;
 use crate::seal::{self, Installed};
-use crate::Result;
 
 /// What a run was asked for.
 #[derive(Debug)]
@@ -166,7 +166,8 @@ fn blank(root: &Root, mode: Mode, facts: &Facts) -> Report {
 /// What the files that went left on the device, said once per kind.
 fn files_left(report: &Report) -> Vec<Residual> {
     let mut out: Vec<Residual> = Vec::new();
-    for residual in report.actions.iter().filter_map(|a| a.erase.as_ref()).filter_map(Residual::of) {
+    for residual in report.actions.iter().filter_map(|a| a.erase.as_ref()).filter_map(Residual::of)
+    {
         if !out.contains(&residual) {
             out.push(residual);
         }

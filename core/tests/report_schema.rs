@@ -46,6 +46,47 @@ fn check(schema: &Value, whole: &Value, value: &Value, at: &str) {
     }
 }
 
+fn erased() -> FsReport {
+    FsReport {
+        point: "/mnt".into(),
+        fstype: "ext4".into(),
+        device: "/dev/vda1".into(),
+        mode: EraseMode::Auto,
+        way: Way::Device,
+        trimmed: Some(1),
+        scanned: 1,
+        dirty: 1,
+        written: 1,
+        left: 0,
+        inodes: 1,
+        journal: Journal::Overwritten,
+        swept: false,
+        residual: vec![Below {
+            place: Place::Metadata,
+            bytes: Some(1),
+            why: "y".into(),
+            remedy: "m".into(),
+        }],
+    }
+}
+
+fn proof() -> SearchReport {
+    SearchReport {
+        devices: vec![Searched { device: "/dev/vda1".into(), size: 2, searched: 2 }],
+        secrets: 1,
+        not_provable: 0,
+        hits: vec![Hit {
+            device: "/dev/vda1".into(),
+            offset: 1,
+            secret: 0,
+            form: Form::Utf16,
+            place: Where::Free,
+        }],
+        more: 0,
+        blind: vec!["b".into()],
+    }
+}
+
 fn full() -> Report {
     let path = ImagePath::new("/etc/shadow").unwrap();
     Report {
@@ -75,41 +116,8 @@ fn full() -> Report {
             remedy: "m".into(),
         }],
         residual: vec![Residual { what: "w".into(), why: "y".into(), remedy: "m".into() }],
-        erased: vec![FsReport {
-            point: "/mnt".into(),
-            fstype: "ext4".into(),
-            device: "/dev/vda1".into(),
-            mode: EraseMode::Auto,
-            way: Way::Device,
-            trimmed: Some(1),
-            scanned: 1,
-            dirty: 1,
-            written: 1,
-            left: 0,
-            inodes: 1,
-            journal: Journal::Overwritten,
-            swept: false,
-            residual: vec![Below {
-                place: Place::Metadata,
-                bytes: Some(1),
-                why: "y".into(),
-                remedy: "m".into(),
-            }],
-        }],
-        proof: Some(SearchReport {
-            devices: vec![Searched { device: "/dev/vda1".into(), size: 2, searched: 2 }],
-            secrets: 1,
-            not_provable: 0,
-            hits: vec![Hit {
-                device: "/dev/vda1".into(),
-                offset: 1,
-                secret: 0,
-                form: Form::Utf16,
-                place: Where::Free,
-            }],
-            more: 0,
-            blind: vec!["b".into()],
-        }),
+        erased: vec![erased()],
+        proof: Some(proof()),
         logins: vec![Login {
             user: "ann".into(),
             path: path.clone(),

@@ -63,21 +63,31 @@ pub struct Residual {
     pub remedy: String,
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FreeSpace => "free space",
+            Self::Journal => "journal",
+            Self::Metadata => "metadata",
+            Self::Preallocated => "preallocated blocks",
+            Self::Snapshots => "snapshots",
+        })
+    }
+}
+
+impl Residual {
+    /// The place, with the bytes seen there where they were counted.
+    pub fn place_text(&self) -> String {
+        match self.bytes {
+            Some(bytes) => format!("{} ({bytes} bytes)", self.place),
+            None => self.place.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Residual {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = match self.place {
-            Place::FreeSpace => "free space",
-            Place::Journal => "journal",
-            Place::Metadata => "metadata",
-            Place::Preallocated => "preallocated blocks",
-            Place::HeldOpen => "deleted files in use",
-            Place::Snapshots => "snapshots",
-        };
-        write!(f, "{place}")?;
-        if let Some(bytes) = self.bytes {
-            write!(f, " ({bytes} bytes)")?;
-        }
-        write!(f, ": {}; {}", self.why, self.remedy)
+        write!(f, "{}: {}; {}", self.place_text(), self.why, self.remedy)
     }
 }
 

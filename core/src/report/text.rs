@@ -58,10 +58,15 @@ fn head(out: &mut String, report: &Report) {
     if let Some(proof) = &report.proof {
         let bytes: u64 = proof.devices.iter().map(|d| d.searched).sum();
         let hits = proof.hits.len() as u64 + proof.more;
-        line(out, format_args!(
-            "  proof      {} secrets searched for in {} MiB of raw disk: {hits} hits; {} too short or too regular to search for",
-            proof.secrets, bytes >> 20, proof.not_provable
-        ));
+        line(
+            out,
+            format_args!(
+                "  proof      {} secrets searched for in {} MiB of raw disk: {hits} hits; {} too short or too regular to search for",
+                proof.secrets,
+                bytes >> 20,
+                proof.not_provable
+            ),
+        );
     }
     for mount in &report.skipped {
         line(out, format_args!("  skipped    {} ({} on {})", mount.at, mount.fstype, mount.source));
