@@ -70,6 +70,7 @@ impl fmt::Display for Place {
             Self::Journal => "journal",
             Self::Metadata => "metadata",
             Self::Preallocated => "preallocated blocks",
+            Self::HeldOpen => "deleted files in use",
             Self::Snapshots => "snapshots",
         })
     }
