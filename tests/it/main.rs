@@ -30,13 +30,15 @@ fn main() -> Result<ExitCode> {
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
 
-/// What a killed test run has mounted disappears with its last process.
+/// What a killed test run has mounted disappears with its last process. Root's tools are found
+/// whatever `PATH` the caller had.
 fn run_with_private_mounts() -> Result<ExitCode> {
     let error = Command::new("unshare")
         .args(["--mount", "--propagation", "private"])
         .arg(std::env::current_exe()?)
         .args(std::env::args_os().skip(1))
         .env(MARK, "1")
+        .env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()))
         .exec();
     Err(error.into())
 }
