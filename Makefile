@@ -5,7 +5,7 @@
 
 CARGO ?= cargo
 
-.PHONY: all demo test dist setup clean
+.PHONY: all demo test dist clean
 
 all: dist
 
@@ -13,15 +13,15 @@ all: dist
 dist:
 	tests/dist.sh
 
-setup:
-	tests/setup.sh
-
 # A real Packer build with the scrub as last provisioner, then three boots of its result.
-demo: setup dist
+demo:
+	tests/setup.sh demo
+	tests/dist.sh
 	$(CARGO) run --quiet --package disinherit-tests --bin demo
 
 # Everything: form, unit tests as root and as nobody, containers, Packer, virtual machines.
-test: setup
+test:
+	tests/setup.sh test
 	tests/all.sh
 
 clean:

@@ -1,8 +1,12 @@
 #!/bin/sh
-# Installs what the demo and the tests need, or names it. Does nothing where all is there.
+# Installs what the demo or all tests need, or names it. Does nothing where all is there.
+#
+#   setup.sh demo|test
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin:/usr/local/go/bin:$HOME/.cargo/bin
+
+what=${1:-test}
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -24,9 +28,18 @@ packer packer
 ssh openssh-client
 sshpass sshpass
 genisoimage genisoimage
+'
+for_tests='
 systemd-nspawn systemd-container
 shellcheck shellcheck
+sshd openssh-server
+readelf binutils
+mkfs.btrfs btrfs-progs
+mkfs.xfs xfsprogs
+setfacl acl
+setfattr attr
 '
+[ "$what" = demo ] || needed=$needed$for_tests
 
 packages=$(echo "$needed" | while read -r tool package; do
     [ -z "$tool" ] || have "$tool" || echo "$package"
@@ -48,10 +61,15 @@ if [ -n "$packages" ]; then
         have sudo || { echo "Install as root: apt-get install $packages" >&2; exit 1; }
         as_root=sudo
     fi
+    had_sshd=$(command -v sshd || true)
     echo "==> apt-get install $packages"
     $as_root apt-get update -q
     # shellcheck disable=SC2086 # a list of words
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
+    # The tests start sshd themselves; a machine that had none gets no open port from us.
+    if [ -z "$had_sshd" ] && have sshd && [ -d /run/systemd/system ]; then
+        $as_root systemctl disable --quiet --now ssh.service
+    fi
 fi
 
 if ! have cargo; then
@@ -66,6 +84,8 @@ for part in fmt clippy; do
 done
 
 tools=build/tools
+
+[ "$what" = test ] || exit 0
 
 # Go 1.21 or newer fetches the release that tests/packer-peer wants by itself. An older Debian
 # has an older one: Debian 13's is unpacked beside the build then, nothing is installed.

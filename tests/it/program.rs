@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use disinherit_tests::base::Base;
-use disinherit_tests::command::said;
+use disinherit_tests::command::{find, said};
 use disinherit_tests::needs::{Need, trial};
 use disinherit_tests::{Context, Result, dist, expect};
 use libtest_mimic::Trial;
@@ -26,7 +26,8 @@ fn starts_without_any_c_library() -> Result {
     for program in [dist::plugin()?, dist::firstboot()?] {
         let name = program.file_name().unwrap_or_default();
         fs::copy(&program, folder.path().join(name))?;
-        let output = Command::new("chroot")
+        // With an empty environment it would be looked for in /bin and /usr/bin only.
+        let output = Command::new(find("chroot").unwrap_or_else(|| "chroot".into()))
             .arg(folder.path())
             .arg(Path::new("/").join(name))
             .arg("--help")
