@@ -41,8 +41,10 @@ pub fn apply(
     let lock = if edits { PasswdLock::acquire(root, LOCK_WAIT)? } else { None };
     let total = plan.steps.len();
     let mut done = Vec::with_capacity(total);
+    let mut gone = Vec::new();
     for (i, step) in plan.steps.iter().enumerate() {
-        let outcome = carry_out(root, step, erase);
+        let outcome = carry_out(root, step, erase, &gone);
+        gone.extend(step.expect.as_ref().filter(|_| outcome.is_ok()));
         progress.step(i + 1, total, &step.to_string());
         let (erased, error) = match outcome {
             Ok(erased) => (Some(erased), None),
@@ -76,7 +78,13 @@ pub fn planned(plan: &Plan) -> Vec<Done> {
         .collect()
 }
 
-fn carry_out(root: &Root, step: &Step, erase: bool) -> Result<Erase> {
+/// `gone` are the inodes that earlier steps of this run changed: a file can have two names, and
+/// two links can lead to one folder.
+fn carry_out(root: &Root, step: &Step, erase: bool, gone: &[&Expect]) -> Result<Erase> {
+    let again = step.expect.as_ref().filter(|expect| gone.contains(expect));
+    if let Some(expect) = again {
+        return once_more(root, step, expect, erase);
+    }
     match &step.change {
         Change::Install { mode, .. } => {
             let parent = step.path.parent().unwrap_or_else(crate::ImagePath::root);
@@ -117,6 +125,24 @@ fn carry_out(root: &Root, step: &Step, erase: bool) -> Result<Erase> {
             change::remove_directory(&target)?;
             Ok(Erase::NothingToErase)
         }
+    }
+}
+
+/// A step whose inode this run has changed already, by another name.
+fn once_more(root: &Root, step: &Step, expect: &Expect, erase: bool) -> Result<Erase> {
+    let entry = match root.target(&step.path, step.links)? {
+        Some(target) => target.meta()?.map(|meta| (target, meta)),
+        None => None,
+    };
+    // The name itself is gone, or it is a new inode that the earlier step put there.
+    let Some((target, meta)) = entry.filter(|(_, meta)| meta.ino == expect.inode) else {
+        return Ok(Erase::NothingToErase);
+    };
+    let target = if erase { target } else { target.leaving_bytes() };
+    match &step.change {
+        Change::Truncate => change::truncate(&target, &meta),
+        Change::Remove => change::delete(&target, &meta),
+        _ => Err(changed(step)),
     }
 }
 

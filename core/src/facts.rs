@@ -122,6 +122,8 @@ pub struct Services {
     pub ssh_enabled: bool,
     /// What makes host keys anew at boot, without disinherit-firstboot.
     pub host_key_makers: Vec<String>,
+    /// Where sshd's configuration looks for host keys.
+    pub host_keys: Vec<ImagePath>,
     /// Login sources of sshd beyond key files.
     pub other_logins: Vec<String>,
     /// systemd is the image's init.

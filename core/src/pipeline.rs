@@ -1,6 +1,5 @@
 //! The one way through: discover, plan, apply, discover again, report.
 
-use crate::Result;
 use crate::apply::{self, Progress};
 use crate::discover::discover;
 use crate::disk::{Disk, Secrets};
@@ -10,9 +9,14 @@ use crate::manifest::{self, BootPolicy, Manifest};
 use crate::plan::{self, Plan, SEAL, Step};
 use crate::policy::{EraseMode, Settings};
 use crate::reach::Reach;
-use crate::report::{Finding, Mode, Report, Residual, SCHEMA, Summary};
+use crate::report::{Done, Finding, Mode, Report, Residual, SCHEMA, Summary};
 use crate::root::Root;
 use crate::seal::{self, Installed};
+use crate::{Error, Result};
+
+/// The rule name under which it stands in a report when the disk could not be treated or looked at
+/// again.
+pub const AFTERWARDS: &str = "afterwards";
 
 /// What a run was asked for.
 #[derive(Debug)]
@@ -47,10 +51,15 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
         report.actions.extend(apply::apply(root, &plan, burns, progress)?);
         live::sync(root);
         report.residual = files_left(&report);
-        disk.erase(job.settings.erase, &mut report, progress)?;
-        disk.prove(&secrets, job.settings, &mut report, progress)?;
-        let after = discover(root, job.settings)?;
-        report.findings.extend(verify(root, job, &after)?);
+        let disk = disk
+            .erase(job.settings.erase, &mut report, progress)
+            .and_then(|()| disk.prove(&secrets, job.settings, &mut report, progress));
+        let after = discover(root, job.settings).and_then(|after| verify(root, job, &after));
+        // Something was written: an error is neither a refusal nor a reason to say nothing.
+        let failed =
+            [("treat the disk", disk.as_ref().err()), ("look again", after.as_ref().err())];
+        report.actions.extend(failed.iter().filter_map(|(what, e)| unfinished(what, (*e)?)));
+        report.findings.extend(after.unwrap_or_default());
     } else {
         report.actions = apply::planned(&plan);
         report.findings.clone_from(&plan.findings);
@@ -125,6 +134,18 @@ fn verify(root: &Root, job: &Job<'_>, after: &Facts) -> Result<Vec<Finding>> {
     let mut findings = plan.findings;
     findings.extend(plan.steps.iter().flat_map(|s| left(job.settings, s)));
     Ok(findings)
+}
+
+/// What comes after the last change, as a step that failed.
+fn unfinished(what: &str, error: &Error) -> Option<Done> {
+    Some(Done {
+        rules: vec![AFTERWARDS.into()],
+        path: crate::ImagePath::root(),
+        action: what.to_owned(),
+        subjects: Vec::new(),
+        erase: None,
+        error: Some(error.report()),
+    })
 }
 
 fn worst_first(findings: &mut [Finding]) {

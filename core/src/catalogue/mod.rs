@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use pattern::{Part, Pattern, PatternError};
+pub use pattern::{Alternative, Part, Pattern, PatternError};
 
 use crate::{Error, Result};
 

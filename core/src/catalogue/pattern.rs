@@ -83,7 +83,14 @@ impl Pattern {
 
     /// True when `path`, given relative to one home, matches a `{home}` alternative.
     pub fn matches_in_home(&self, relative: &[&[u8]]) -> bool {
-        self.alternatives.iter().any(|a| a.in_home && matches_parts(&a.parts, relative))
+        self.alternatives.iter().any(|a| a.in_home && a.matches(relative))
+    }
+}
+
+impl Alternative {
+    /// True when the components match, which are relative to a home where the alternative is.
+    pub fn matches(&self, components: &[&[u8]]) -> bool {
+        matches_parts(&self.parts, components)
     }
 }
 

@@ -63,11 +63,14 @@ pub(super) fn broken_rows(root: &Root, facts: &mut Facts) -> Result<()> {
 /// One rule of this family.
 pub(super) fn look(scene: &mut Scene<'_>, rule: &Rule) -> Result<()> {
     for place in &rule.places {
-        for found in scene.expander.expand(place, &super::Except::new(&[], &[]))? {
+        for found in scene.expander.expand(place, &super::Except::new(&[], &[])) {
             let path = found.path;
             let loaded = match load(scene.root, &path) {
                 Ok(Some(loaded)) => loaded,
-                Ok(None) => continue,
+                Ok(None) => {
+                    leads_nowhere(scene, path);
+                    continue;
+                }
                 Err(error) => {
                     scene.problem(&path, &error);
                     continue;
@@ -85,6 +88,26 @@ pub(super) fn look(scene: &mut Scene<'_>, rule: &Rule) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// An account file that is a link without a file: whoever puts one there decides who logs in.
+fn leads_nowhere(scene: &mut Scene<'_>, path: ImagePath) {
+    let what = "it is a link that leads nowhere".to_owned();
+    let problem = Problem { path, what, severity: Severity::Medium };
+    if !scene.facts.problems.contains(&problem) {
+        scene.facts.problems.push(problem);
+    }
+}
+
+/// Users whom policy keeps and who are not there: a slip of the pen would lock out the real one.
+pub(super) fn unknown_users(scene: &mut Scene<'_>) {
+    let known = |user: &&Vec<u8>| scene.accounts.by_name(user).is_none();
+    let unknown: Vec<&Vec<u8>> = scene.settings.keep_users.iter().filter(known).collect();
+    scene.facts.problems.extend(unknown.into_iter().map(|user| Problem {
+        path: ImagePath::literal("/etc/passwd"),
+        what: format!("policy keeps the user {}, who has no account here", escape(user)),
+        severity: Severity::Medium,
+    }));
 }
 
 pub(super) type Loaded = (Zeroizing<Vec<u8>>, Meta);
@@ -130,7 +153,11 @@ fn passwd(
     path: &ImagePath,
     (text, meta): &Loaded,
 ) -> Result<()> {
-    let shadow = load(scene.root, &ImagePath::literal(SHADOW))?;
+    let beside = path.parent().and_then(|folder| folder.join("shadow"));
+    let shadow = match beside {
+        Some(beside) => load(scene.root, &beside)?,
+        None => None,
+    };
     let shadow = shadow.as_ref().map(|(text, _)| Shadow::parse(text));
     let file = Passwd::parse(text);
     for entry in file.entries() {

@@ -1,12 +1,14 @@
 //! From patterns to what really lies there: one walk of the root per pattern, in-root, bounded by
 //! reach and by the link policy of the place.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
-use crate::catalogue::{Part, Pattern};
+use crate::catalogue::{Alternative, Part, Pattern, Severity};
+use crate::facts::Problem;
 use crate::reach::Reach;
 use crate::root::{FileKind, Links, Meta, Root};
-use crate::{ImagePath, Result};
+use crate::{Error, ImagePath, Kind, Result};
 
 /// A file, directory or other inode that a pattern named.
 #[derive(Debug, Clone)]
@@ -19,11 +21,34 @@ pub(super) struct Found {
     pub links: Links,
 }
 
-/// Finds what patterns name below one root.
+/// Directories that patterns with `{home}` stand for.
+#[derive(Debug, Default)]
+pub(super) struct Homes {
+    /// Homes of people and services.
+    pub own: Vec<ImagePath>,
+    /// Directories of the system that an account has as its home: `/` and `/usr/sbin`, for
+    /// instance. Only hidden names in them can be what a user left.
+    pub system: Vec<ImagePath>,
+}
+
+impl Homes {
+    /// The homes that an alternative stands for.
+    fn of(&self, alternative: &Alternative) -> impl Iterator<Item = &ImagePath> {
+        let hidden = match alternative.parts.first() {
+            Some(Part::Name(name) | Part::Glob(name)) => name.starts_with(b"."),
+            _ => false,
+        };
+        self.own.iter().chain(self.system.iter().filter(move |_| hidden))
+    }
+}
+
+/// Finds what patterns name below one root. What cannot be looked at becomes a problem and ends
+/// nothing: anybody can make a circle of links or a path that is too long.
 pub(super) struct Expander<'a> {
     root: &'a Root,
     reach: &'a Reach,
-    homes: &'a [ImagePath],
+    homes: &'a Homes,
+    problems: RefCell<BTreeMap<ImagePath, Problem>>,
 }
 
 /// A component in a home may be a link that a user planted; one in `/etc` was made by root.
@@ -32,140 +57,178 @@ fn links_of(in_home: bool) -> Links {
 }
 
 impl<'a> Expander<'a> {
-    pub(super) fn new(root: &'a Root, reach: &'a Reach, homes: &'a [ImagePath]) -> Self {
-        Self { root, reach, homes }
+    pub(super) fn new(root: &'a Root, reach: &'a Reach, homes: &'a Homes) -> Self {
+        Self { root, reach, homes, problems: RefCell::default() }
+    }
+
+    /// What could not be looked at since the last call, each once.
+    pub(super) fn take_problems(&self) -> Vec<Problem> {
+        self.problems.take().into_values().collect()
+    }
+
+    /// The answer, or nothing and a problem at the first directory on the way that has one.
+    fn looked<T: Default>(&self, at: &ImagePath, answer: Result<T>) -> T {
+        let error = match answer {
+            Ok(answer) => return answer,
+            Err(error) => error,
+        };
+        let (mut path, mut error) = (at.clone(), error);
+        while let Some(parent) = path.parent() {
+            let Err(above) = self.root.stat(&parent) else { break };
+            (path, error) = (parent, above);
+        }
+        self.problems.borrow_mut().insert(path.clone(), problem(path, &error));
+        T::default()
+    }
+
+    /// The inode of the entry `path`, when it may be touched and is not excepted.
+    pub(super) fn entry(&self, path: &ImagePath, except: &Except<'_>) -> Option<Meta> {
+        let meta = self.looked(path, self.root.lstat(path))?;
+        let real = self.real(path)?;
+        let covered = except.covers(path, self.homes) || except.covers(&real, self.homes);
+        (self.reach.allows(&real, &meta) && !covered).then_some(meta)
+    }
+
+    /// The path of the entry itself without links on the way.
+    fn real(&self, path: &ImagePath) -> Option<ImagePath> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Some(path.clone());
+        };
+        self.looked(&parent, self.root.canonical(&parent))?.join(name)
     }
 
     /// Everything that `pattern` names and `except` does not, sorted by path, each once.
-    pub(super) fn expand(&self, pattern: &Pattern, except: &Except<'_>) -> Result<Vec<Found>> {
-        let mut seen = BTreeSet::new();
-        let mut found = Vec::new();
+    pub(super) fn expand(&self, pattern: &Pattern, except: &Except<'_>) -> Vec<Found> {
+        let mut found = BTreeMap::new();
         for alternative in pattern.alternatives() {
-            let root_only = [ImagePath::root()];
-            let starts: &[ImagePath] = if alternative.in_home { self.homes } else { &root_only };
+            let root_only = ImagePath::root();
+            let starts: Vec<&ImagePath> = if alternative.in_home {
+                self.homes.of(alternative).collect()
+            } else {
+                vec![&root_only]
+            };
             let links = links_of(alternative.in_home || shared(&alternative.parts));
             for start in starts {
-                let mut named = Vec::new();
-                self.walk(start.clone(), &alternative.parts, links, &mut |f| named.push(f))?;
-                for f in named {
-                    if except.covers(&f.path, self.homes) {
-                        continue;
+                self.walk(start.clone(), &alternative.parts, &mut |path| {
+                    if let Some(f) = self.named(path, links, except) {
+                        found.entry(f.path.clone()).or_insert(f);
                     }
-                    let f = self.by_real_name(f)?;
-                    if !except.covers(&f.path, self.homes) && seen.insert(f.path.clone()) {
-                        found.push(f);
-                    }
-                }
+                });
             }
         }
-        found.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(found)
+        found.into_values().collect()
     }
 
     /// `/var/spool/mail` may be a link to `/var/mail`: an inode is planned once, by its real
     /// name. In a home the link itself decides whether it is followed, so names stay there.
-    fn by_real_name(&self, found: Found) -> Result<Found> {
-        let (Some(parent), Some(name)) = (found.path.parent(), found.path.file_name()) else {
-            return Ok(found);
-        };
-        if found.links != Links::InRoot {
-            return Ok(found);
-        }
-        let real = self.root.canonical(&parent)?.and_then(|folder| folder.join(name));
-        Ok(Found { path: real.unwrap_or_else(|| found.path.clone()), ..found })
+    fn named(&self, path: ImagePath, links: Links, except: &Except<'_>) -> Option<Found> {
+        let meta = self.entry(&path, except)?;
+        let path = if links == Links::InRoot { self.real(&path)? } else { path };
+        Some(Found { path, meta, links })
     }
 
-    fn walk(
-        &self,
-        at: ImagePath,
-        parts: &[Part],
-        links: Links,
-        found: &mut dyn FnMut(Found),
-    ) -> Result<()> {
-        let Some((part, rest)) = parts.split_first() else {
-            if let Some(meta) = self.root.lstat(&at)? {
-                if self.reach.allows(&at, &meta) {
-                    found(Found { path: at, meta, links });
+    fn walk(&self, at: ImagePath, parts: &[Part], found: &mut dyn FnMut(ImagePath)) {
+        let Some((part, rest)) = parts.split_first() else { return found(at) };
+        match part {
+            Part::Name(name) => {
+                if let Some(next) = at.join(name) {
+                    self.walk(next, rest, found);
                 }
             }
-            return Ok(());
-        };
-        match part {
-            Part::Name(name) => match at.join(name) {
-                Some(next) => self.walk(next, rest, links, found),
-                None => Ok(()),
-            },
-            Part::Glob(_) => self.children(&at, |next, name, _| {
-                if part.matches(name) { self.walk(next, rest, links, found) } else { Ok(()) }
-            }),
+            Part::Glob(_) => {
+                for (next, name, _) in self.children(&at) {
+                    if part.matches(&name) {
+                        self.walk(next, rest, found);
+                    }
+                }
+            }
             Part::Deep => {
                 if !rest.is_empty() {
-                    self.walk(at.clone(), rest, links, found)?;
+                    self.walk(at.clone(), rest, found);
                 }
-                self.children(&at, |next, _, kind| {
+                for (next, _, kind) in self.children(&at) {
                     if rest.is_empty() {
-                        self.walk(next.clone(), &[], links, found)?;
+                        found(next.clone());
                     }
                     if kind == FileKind::Directory {
-                        self.walk(next, parts, links, found)
-                    } else {
-                        Ok(())
+                        self.walk(next, parts, found);
                     }
-                })
+                }
             }
         }
     }
 
-    fn children(
-        &self,
-        at: &ImagePath,
-        mut each: impl FnMut(ImagePath, &[u8], FileKind) -> Result<()>,
-    ) -> Result<()> {
-        match self.root.stat(at)? {
+    fn children(&self, at: &ImagePath) -> Vec<(ImagePath, Vec<u8>, FileKind)> {
+        match self.looked(at, self.root.stat(at)) {
             Some(meta) if meta.kind == FileKind::Directory && self.reach.allows(at, &meta) => {}
-            _ => return Ok(()),
+            _ => return Vec::new(),
         }
-        for entry in self.root.read_dir(at)? {
-            if let Some(next) = at.join(&entry.name) {
-                each(next, &entry.name, entry.kind)?;
-            }
-        }
-        Ok(())
+        let entries = self.looked(at, self.root.read_dir(at));
+        let below = |e: crate::root::Entry| Some((at.join(&e.name)?, e.name, e.kind));
+        entries.into_iter().filter_map(below).collect()
     }
 
     /// A directory with everything below it, files before their directories; never through a
     /// link and never onto another file system.
-    pub(super) fn tree(&self, top: &Found, except: &Except<'_>) -> Result<Vec<Found>> {
+    pub(super) fn tree(&self, top: &Found, except: &Except<'_>) -> Vec<Found> {
         let mut out = Vec::new();
-        self.descend(top, except, &mut out)?;
-        Ok(out)
+        if let Some(real) = self.real(&top.path) {
+            self.descend(top, &real, except, &mut out);
+        }
+        out
     }
 
-    fn descend(&self, at: &Found, except: &Except<'_>, out: &mut Vec<Found>) -> Result<bool> {
-        if except.covers(&at.path, self.homes) {
-            return Ok(false);
+    /// True when nothing below `at` stays. `real` is its path without links.
+    fn descend(
+        &self,
+        at: &Found,
+        real: &ImagePath,
+        except: &Except<'_>,
+        out: &mut Vec<Found>,
+    ) -> bool {
+        if except.covers(&at.path, self.homes) || except.covers(real, self.homes) {
+            return false;
         }
         let mut whole = true;
         if at.meta.kind == FileKind::Directory {
-            for entry in self.root.read_dir(&at.path)? {
-                let Some(path) = at.path.join(&entry.name) else { continue };
-                let Some(meta) = self.root.lstat(&path)? else { continue };
-                if meta.dev != at.meta.dev || !self.reach.allows(&path, &meta) {
+            let entries = self.root.read_dir(&at.path);
+            whole = entries.is_ok();
+            for entry in self.looked(&at.path, entries) {
+                let (Some(path), Some(real)) = (at.path.join(&entry.name), real.join(&entry.name))
+                else {
+                    continue;
+                };
+                let state = self.root.lstat(&path);
+                whole &= state.is_ok();
+                let Some(meta) = self.looked(&path, state) else { continue };
+                if meta.dev != at.meta.dev || !self.reach.allows(&real, &meta) {
                     whole = false;
                     continue;
                 }
-                whole &= self.descend(&Found { path, meta, links: at.links }, except, out)?;
+                whole &= self.descend(&Found { path, meta, links: at.links }, &real, except, out);
             }
         }
         if whole {
             out.push(at.clone());
         }
-        Ok(whole)
+        whole
     }
 }
 
-/// Places below `/tmp`, `/var/tmp` and `/dev/shm` are everybody's.
+/// A circle of links hides nothing from anybody; what else could not be read may be anything.
+pub(super) fn problem(path: ImagePath, error: &Error) -> Problem {
+    let severity = match error.kind() {
+        Kind::Refused => Severity::Medium,
+        _ => Severity::High,
+    };
+    Problem { path, what: error.report(), severity }
+}
+
+/// Places below `/tmp`, `/var/tmp` and `/dev/shm` are everybody's; `**` finds those too.
 fn shared(parts: &[Part]) -> bool {
+    if parts.contains(&Part::Deep) {
+        return true;
+    }
     let is = |i: usize, name: &[u8]| matches!(parts.get(i), Some(Part::Name(n)) if n == name);
     is(0, b"tmp") || is(0, b"var") && is(1, b"tmp") || is(0, b"dev") && is(1, b"shm")
 }
@@ -181,14 +244,14 @@ impl<'a> Except<'a> {
     }
 
     /// True when `path` matches, absolute or below one of the homes.
-    pub(super) fn covers(&self, path: &ImagePath, homes: &[ImagePath]) -> bool {
+    pub(super) fn covers(&self, path: &ImagePath, homes: &Homes) -> bool {
         self.patterns.iter().any(|p| {
             p.matches(path)
-                || homes.iter().any(|home| {
-                    path.starts_with(home)
-                        && p.matches_in_home(
-                            &path.components().skip(home.components().count()).collect::<Vec<_>>(),
-                        )
+                || p.alternatives().iter().filter(|a| a.in_home).any(|a| {
+                    homes.of(a).filter(|home| path.starts_with(home)).any(|home| {
+                        let depth = home.components().count();
+                        a.matches(&path.components().skip(depth).collect::<Vec<_>>())
+                    })
                 })
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::expand::{Except, Found};
-use super::{Scene, accounts::LIMIT};
+use super::{Scene, accounts::LIMIT, links};
 use crate::catalogue::Rule;
 use crate::edit::{Edit, Format};
 use crate::facts::{Hit, Target};
@@ -23,18 +23,23 @@ pub(super) fn host_keys(scene: &mut Scene<'_>, rule: &Rule) -> Result<()> {
     paths.extend(public);
     let except = Except::new(&rule.except, &scene.settings.allow.paths);
     for place in &rule.places {
-        paths.extend(scene.expander.expand(place, &except)?.into_iter().map(|f| f.path));
+        paths.extend(scene.expander.expand(place, &except).into_iter().map(|f| f.path));
     }
     for path in paths {
-        if scene.settings.allow.paths.iter().any(|p| p.matches(&path)) {
-            continue;
-        }
-        let Some(meta) = scene.root.lstat(&path)? else { continue };
+        let Some(meta) = scene.expander.entry(&path, &except) else { continue };
         if meta.kind == FileKind::Directory {
             continue;
         }
         remember(scene, &path);
-        scene.hit_inode(rule, &Found { path, meta, links: Links::InRoot }, None);
+        let found = Found { path, meta, links: Links::InRoot };
+        if found.meta.kind == FileKind::Symlink {
+            // Only root can have put it here, and sshd follows it.
+            if let Some((path, meta)) = links::file_behind(scene, &found, &except) {
+                remember(scene, &path);
+                scene.hit_inode(rule, &Found { path, meta, links: Links::InRoot }, None);
+            }
+        }
+        scene.hit_inode(rule, &found, None);
     }
     Ok(())
 }

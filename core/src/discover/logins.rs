@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::Scene;
 use super::accounts::LIMIT;
 use super::expand::{Except, Found};
+use super::{Scene, links};
 use crate::catalogue::Rule;
 use crate::edit::{Edit, Format};
 use crate::facts::{Hit, Login, Problem, Target};
@@ -67,7 +67,7 @@ pub(super) fn files(scene: &mut Scene<'_>, rule: &Rule) -> Result<()> {
     let mut files = key_files(scene);
     let except = Except::new(&rule.except, &scene.settings.allow.paths);
     for place in &rule.places {
-        for found in scene.expander.expand(place, &except)? {
+        for found in scene.expander.expand(place, &except) {
             let user = owner_of(scene, &found.path);
             files.push((found.path, user));
         }
@@ -82,18 +82,15 @@ pub(super) fn files(scene: &mut Scene<'_>, rule: &Rule) -> Result<()> {
         if kept.contains(&path) || !seen.insert(path.clone()) {
             continue;
         }
-        let Some(meta) = scene.root.lstat(&path)? else { continue };
-        if scene.settings.allow.paths.iter().any(|p| p.matches(&path)) {
-            continue;
-        }
+        let Some(meta) = scene.expander.entry(&path, &except) else { continue };
         let links = links_for(scene, &path);
         let found = Found { path: path.clone(), meta, links };
         let subject = (!user.is_empty()).then(|| escape(&user).into_owned());
         match found.meta.kind {
             FileKind::Regular => file(scene, rule, &found, subject),
-            FileKind::Symlink => link(scene, rule, &found, subject)?,
+            FileKind::Symlink => link(scene, rule, &found, (&except, &kept), subject),
             FileKind::Directory => {
-                for below in scene.expander.tree(&found, &except)? {
+                for below in scene.expander.tree(&found, &except) {
                     scene.hit_inode(rule, &below, subject.clone());
                 }
             }
@@ -112,7 +109,7 @@ fn owner_of(scene: &Scene<'_>, path: &ImagePath) -> Vec<u8> {
 
 /// A path below a home may hold links that its owner planted.
 fn links_for(scene: &Scene<'_>, path: &ImagePath) -> Links {
-    let in_home = scene.homes.iter().any(|home| path.starts_with(home));
+    let in_home = scene.homes.own.iter().any(|home| path.starts_with(home));
     if in_home { Links::OwnerMatched } else { Links::InRoot }
 }
 
@@ -146,30 +143,71 @@ fn file(scene: &mut Scene<'_>, rule: &Rule, found: &Found, subject: Option<Strin
     });
 }
 
-/// A link goes; what it leads to goes too when every line of it is a public key. Anything else may
-/// be a trap: `authorized_keys` as a link to `/etc/passwd` must not cost the image its accounts.
-fn link(scene: &mut Scene<'_>, rule: &Rule, found: &Found, subject: Option<String>) -> Result<()> {
-    scene.hit_inode(rule, found, subject.clone());
-    let Some(path) = scene.root.canonical(&found.path)? else { return Ok(()) };
-    let Some(meta) = scene.root.lstat(&path)? else { return Ok(()) };
-    let text = match scene.root.read(&path, LIMIT) {
-        Ok(Some(text)) => text,
-        _ => return Ok(()),
-    };
-    if authorized_keys::lines(&text).all(|line| matches!(line, Line::Key(_))) {
-        let links = links_for(scene, &path);
-        scene.hit_inode(rule, &Found { path, meta, links }, subject);
-    } else {
-        scene.facts.problems.push(Problem {
-            path,
-            what: format!(
-                "a link at {} leads here, but it is no list of keys; left alone",
-                found.path
-            ),
-            severity: crate::catalogue::Severity::Medium,
-        });
+/// A link goes; what it leads to goes too when it is a list of keys of the link's owner. Anything
+/// else may be a trap: `authorized_keys` as a link to `/etc/passwd` must not cost the image its
+/// accounts, nor one to the list of a user who is kept.
+fn link(
+    scene: &mut Scene<'_>,
+    rule: &Rule,
+    found: &Found,
+    (except, kept): (&Except<'_>, &BTreeSet<ImagePath>),
+    subject: Option<String>,
+) {
+    let before = scene.facts.hits.len();
+    if let Some((path, meta)) = links::file_behind(scene, found, except) {
+        let stays =
+            kept.iter().any(|k| scene.root.canonical(k).ok().flatten().as_ref() == Some(&path));
+        if links::is_trap(&found.meta, &meta) {
+            leads_astray(scene, found, path, "is another user's");
+        } else if !stays {
+            target(
+                scene,
+                rule,
+                found,
+                Found { links: links_for(scene, &path), path, meta },
+                &subject,
+            );
+        }
     }
-    Ok(())
+    // Where keys stay that policy allows, sshd still needs the link to them.
+    let edited = scene.facts.hits.get(before..).unwrap_or_default();
+    if edited.iter().all(|hit| hit.what == Target::Inode) && !allowed(scene, found) {
+        scene.hit_inode(rule, found, subject);
+    }
+}
+
+/// What a link of the same owner leads to: nothing is lost with an empty file, and a file with one
+/// line that is neither a key nor a remark is no list of keys.
+fn target(
+    scene: &mut Scene<'_>,
+    rule: &Rule,
+    link: &Found,
+    found: Found,
+    subject: &Option<String>,
+) {
+    let Ok(Some(text)) = scene.root.read(&found.path, LIMIT) else { return };
+    if keys(&text).next().is_none() {
+        return;
+    }
+    if authorized_keys::lines(&text).all(|line| matches!(line, Line::Key(_))) {
+        file(scene, rule, &found, subject.clone());
+    } else {
+        leads_astray(scene, link, found.path, "is no list of keys");
+    }
+}
+
+/// True when a key behind the link stays by policy.
+fn allowed(scene: &Scene<'_>, found: &Found) -> bool {
+    let Ok(Some(text)) = scene.root.read(&found.path, LIMIT) else { return false };
+    keys(&text).any(|k| scene.settings.allow.keys.contains(&public_key::fingerprint(&k.blob)))
+}
+
+fn leads_astray(scene: &mut Scene<'_>, link: &Found, path: ImagePath, why: &str) {
+    scene.facts.problems.push(Problem {
+        what: format!("a link at {} leads here, but it {why}; left alone", link.path),
+        path,
+        severity: crate::catalogue::Severity::Medium,
+    });
 }
 
 /// Login sources beyond key files: reported, never removed.

@@ -4,6 +4,7 @@
 mod accounts;
 mod expand;
 mod identity;
+mod links;
 mod logins;
 mod removals;
 mod services;
@@ -17,7 +18,8 @@ use crate::root::{FileKind, Root};
 use crate::sshd;
 use crate::{ImagePath, Result};
 
-use expand::{Except, Expander, Found};
+use expand::{Except, Expander, Found, Homes, problem};
+use links::Leads;
 
 /// Looks at everything that the policy's rules name below `root`.
 ///
@@ -26,7 +28,9 @@ use expand::{Except, Expander, Found};
 pub fn discover(root: &Root, settings: &Settings) -> Result<Facts> {
     let reach = Reach::discover(root)?;
     let accounts = Accounts::load(root)?;
-    let homes: Vec<ImagePath> = accounts.homes(root)?.into_iter().map(|h| h.path).collect();
+    let (homes, unseen) = accounts.homes_and_problems(root)?;
+    let own: Vec<ImagePath> = homes.into_iter().map(|h| h.path).collect();
+    let homes = Homes { system: system_homes(root, &accounts, &own), own };
     let (sshd, problems) = sshd::Config::load(root)?;
     let mut scene = Scene {
         root,
@@ -47,7 +51,11 @@ pub fn discover(root: &Root, settings: &Settings) -> Result<Facts> {
             _ => Severity::Medium,
         },
     }));
+    let home = |e: &crate::Error| problem(ImagePath::literal("/etc/passwd"), e);
+    scene.facts.problems.extend(unseen.iter().map(home));
+    scene.facts.problems.extend(reach.problems(&settings.allow.paths));
     scene.facts.accounts = accounts.iter().cloned().collect();
+    accounts::unknown_users(&mut scene);
     accounts::broken_rows(root, &mut scene.facts)?;
     scene.facts.services = services::discover(root, &sshd)?;
     logins::list(&mut scene)?;
@@ -57,7 +65,24 @@ pub fn discover(root: &Root, settings: &Settings) -> Result<Facts> {
             scene.look(rule)?;
         }
     }
+    let problems = scene.expander.take_problems();
+    scene.facts.problems.extend(problems);
     Ok(scene.facts)
+}
+
+/// Homes of accounts that are directories of the system, see [`Homes::system`].
+fn system_homes(root: &Root, accounts: &Accounts, own: &[ImagePath]) -> Vec<ImagePath> {
+    let real = |path: &ImagePath| root.canonical(path).ok().flatten();
+    let known: Vec<ImagePath> = own.iter().filter_map(real).collect();
+    let mut homes: Vec<ImagePath> = accounts
+        .iter()
+        .filter(|account| !account.home.is_empty())
+        .filter_map(|account| real(&ImagePath::new(&account.home)?))
+        .filter(|home| !known.contains(home))
+        .collect();
+    homes.sort();
+    homes.dedup();
+    homes
 }
 
 /// Where this program lies in the running system; a folder of our own counts as a whole.
@@ -82,7 +107,7 @@ struct Scene<'a> {
     settings: &'a Settings,
     expander: Expander<'a>,
     accounts: &'a Accounts,
-    homes: &'a [ImagePath],
+    homes: &'a Homes,
     /// The program that runs, or the folder that was made for it.
     ours: Option<ImagePath>,
     sshd: &'a sshd::Config,
@@ -114,8 +139,13 @@ impl Scene<'_> {
         let first = self.facts.hits.len();
         for place in &rule.places {
             let except = Except::new(&rule.except, &self.settings.allow.paths);
-            for found in self.expander.expand(place, &except)? {
-                let mut tree = self.expander.tree(&found, &except)?;
+            let follows = links::stands_for_its_target(rule, place);
+            for found in self.expander.expand(place, &except) {
+                if follows && found.meta.kind == FileKind::Symlink {
+                    self.link(rule, &found, &except)?;
+                    continue;
+                }
+                let mut tree = self.expander.tree(&found, &except);
                 if rule.action == Action::Empty {
                     tree.retain(|f| f.path != found.path);
                 }
@@ -127,7 +157,7 @@ impl Scene<'_> {
                 }
             }
         }
-        if !self.applies(rule)? {
+        if !self.applies(rule) {
             for hit in self.facts.hits.split_off(first) {
                 if !hit.is_directory() {
                     self.note(rule, hit.path, hit.subject);
@@ -137,17 +167,29 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// Whether the image is one in which the rule may act.
-    fn applies(&self, rule: &Rule) -> Result<bool> {
-        let exists = |patterns: &[Pattern]| {
-            for pattern in patterns {
-                if !self.expander.expand(pattern, &Except::new(&[], &[]))?.is_empty() {
-                    return Ok(true);
-                }
+    /// A link in the place of a file goes with what it leads to, unless that is somebody else's.
+    fn link(&mut self, rule: &Rule, found: &Found, except: &Except<'_>) -> Result<()> {
+        match links::in_home(self, found, except)? {
+            Leads::Null => return Ok(()),
+            Leads::Nowhere => {}
+            Leads::To(target) => self.hit_inode(rule, &target, None),
+            Leads::Unsure(target) => {
+                // The link stays too, so that the next look sees it again.
+                self.note(rule, target, Some(format!("a link at {} leads here", found.path)));
+                return Ok(());
             }
-            Ok(false)
+        }
+        self.hit_inode(rule, found, None);
+        Ok(())
+    }
+
+    /// Whether the image is one in which the rule may act.
+    fn applies(&self, rule: &Rule) -> bool {
+        let none = Except::new(&[], &[]);
+        let exists = |patterns: &[Pattern]| {
+            patterns.iter().any(|pattern| !self.expander.expand(pattern, &none).is_empty())
         };
-        Ok((rule.when.is_empty() || exists(&rule.when)?) && !exists(&rule.unless)?)
+        (rule.when.is_empty() || exists(&rule.when)) && !exists(&rule.unless)
     }
 
     /// Whoever brought this program into the guest takes it away; a running program cannot be
@@ -187,11 +229,7 @@ impl Scene<'_> {
     }
 
     fn problem(&mut self, path: &ImagePath, error: &crate::Error) {
-        self.facts.problems.push(Problem {
-            path: path.clone(),
-            what: error.report(),
-            severity: Severity::High,
-        });
+        self.facts.problems.push(problem(path.clone(), error));
     }
 }
 

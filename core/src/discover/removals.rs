@@ -7,7 +7,7 @@ use crate::edit::{Edit, Format, escaped_name, run};
 use crate::facts::{Hit, Target};
 use crate::path::escape;
 use crate::plan::REMOVE_USERS;
-use crate::root::Links;
+use crate::root::{FileKind, Links};
 use crate::text::{Passwd, Shadow};
 use crate::{Error, ImagePath, Result};
 
@@ -61,18 +61,28 @@ pub(super) fn look(scene: &mut Scene<'_>) -> Result<()> {
 
 /// The home goes when it is one at all and no account that stays has it, or one inside it.
 fn home_of(scene: &mut Scene<'_>, home: &ImagePath, user: &[u8]) -> Result<()> {
-    let known = scene.homes.contains(home);
+    let real = |path: &ImagePath| scene.root.canonical(path).ok().flatten();
+    let Some(place) = real(home) else { return Ok(()) };
+    let known = scene.homes.own.iter().any(|h| real(h).as_ref() == Some(&place));
     let needed = scene.facts.accounts.iter().any(|a| {
         !scene.settings.remove_users.contains(&a.name)
-            && ImagePath::new(&a.home).is_some_and(|other| other.starts_with(home))
+            && ImagePath::new(&a.home).and_then(|h| real(&h)).is_some_and(|h| h.starts_with(&place))
     });
-    if known && !needed { tree(scene, home.clone(), Links::InRoot, user) } else { Ok(()) }
+    if !known || needed {
+        return Ok(());
+    }
+    // `/home/ann` may be a link to `/data/ann`; one on the way to it is not the user's.
+    let link = scene.root.lstat(home)?.is_some_and(|meta| meta.kind == FileKind::Symlink);
+    if link {
+        tree(scene, home.clone(), Links::InRoot, user)?;
+    }
+    tree(scene, place, Links::InRoot, user)
 }
 
 fn tree(scene: &mut Scene<'_>, path: ImagePath, links: Links, user: &[u8]) -> Result<()> {
     let Some(meta) = scene.root.lstat(&path)? else { return Ok(()) };
     let except = Except::new(&[], &scene.settings.allow.paths);
-    for found in scene.expander.tree(&Found { path, meta, links }, &except)? {
+    for found in scene.expander.tree(&Found { path, meta, links }, &except) {
         hit(scene, &found.path, &found.meta, Target::Inode, user);
     }
     Ok(())

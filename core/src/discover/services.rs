@@ -40,6 +40,7 @@ pub(super) fn discover(root: &Root, config: &sshd::Config) -> Result<Services> {
             }
         }
     }
+    services.host_keys = config.host_keys();
     services.other_logins = config.other_login_sources().iter().map(login_text).collect();
     Ok(services)
 }

@@ -42,7 +42,22 @@ pub(super) fn refuse_lock_out(facts: &Facts, settings: &Settings) -> Result<()> 
             "leave `firstboot` on, install cloud-init, or switch the rule off: `rules: {host-ssh-keys: off}`",
         ));
     }
-    Ok(())
+    refuse_lost_host_keys(facts, settings, removes_host_keys)
+}
+
+/// cloud-init and sshd-keygen make keys under sshd's usual names only; sshd does not start without
+/// one that its configuration names.
+fn refuse_lost_host_keys(facts: &Facts, settings: &Settings, removes: bool) -> Result<()> {
+    let named = &facts.services.host_keys;
+    let usual = |p: &&ImagePath| p.as_bytes().starts_with(b"/etc/ssh/ssh_host_");
+    match named.iter().find(|p| !usual(p)) {
+        Some(own) if removes && !settings.firstboot && !named.iter().any(|p| usual(&p)) => {
+            Err(Error::refused("remove the host key", own).remedy(
+                "nothing makes a new one in that place: leave `firstboot` on, take HostKey out of sshd's configuration, or switch the rule off: `rules: {host-ssh-keys: off}`",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn named(login: &str, settings: &Settings) -> bool {

@@ -52,9 +52,16 @@ pub fn plan(facts: &Facts, settings: &Settings, sealing: Vec<Step>) -> Result<Pl
             plan.findings.push(Finding::of_hit(settings, hit));
         }
     }
+    // A link goes after what was found through it.
+    let links: BTreeSet<ImagePath> = paths
+        .iter()
+        .filter(|(_, hits)| hits.iter().any(|hit| hit.meta.kind == FileKind::Symlink))
+        .map(|(path, _)| path.clone())
+        .collect();
     let mut steps: Vec<Step> =
         paths.into_iter().filter_map(|(path, hits)| merge(settings, path, &hits)).collect();
-    steps.sort_by(|a, b| a.change.phase().cmp(&b.change.phase()).then_with(|| by_depth(a, b)));
+    let phase = |s: &Step| (s.change.phase(), links.contains(&s.path));
+    steps.sort_by(|a, b| phase(a).cmp(&phase(b)).then_with(|| by_depth(a, b)));
     // What goes as a whole is no finding of a rule that would only have reported a part of it.
     let goes = |s: &Step| matches!(s.change, Change::Remove | Change::RemoveDirectory);
     let gone: BTreeSet<&ImagePath> = steps.iter().filter(|s| goes(s)).map(|s| &s.path).collect();
@@ -87,21 +94,22 @@ fn by_depth(a: &Step, b: &Step) -> std::cmp::Ordering {
 
 /// All hits on one path become one step: removal wins over truncation, truncation over an edit.
 fn merge(settings: &Settings, path: ImagePath, hits: &[&Hit]) -> Option<Step> {
-    let first = hits.first()?;
     let mut rules: Vec<String> = hits.iter().map(|h| h.rule.clone()).collect();
     rules.sort();
     rules.dedup();
     let action = |h: &Hit| settings.catalogue.get(&h.rule).map_or(Action::Delete, |r| r.action);
     let removed = |h: &&&Hit| h.what == Target::Inode && action(h) != Action::Truncate;
     let truncated = |h: &&&Hit| h.what == Target::Inode && action(h) == Action::Truncate;
-    let change = if let Some(hit) = hits.iter().find(removed) {
-        if hit.is_directory() { Change::RemoveDirectory } else { Change::Remove }
-    } else if hits.iter().any(|h| truncated(&h)) {
-        Change::Truncate
-    } else if hits.iter().any(|h| h.what == Target::MachineIdCopy) {
-        Change::ReplaceByLink { target: "/etc/machine-id".into() }
+    let copied = |h: &&&Hit| h.what == Target::MachineIdCopy;
+    // A removal is of the entry itself, an edit of what it leads to: each has its own inode.
+    let (hit, change) = if let Some(hit) = hits.iter().find(removed) {
+        (hit, if hit.is_directory() { Change::RemoveDirectory } else { Change::Remove })
+    } else if let Some(hit) = hits.iter().find(truncated) {
+        (hit, Change::Truncate)
+    } else if let Some(hit) = hits.iter().find(copied) {
+        (hit, Change::ReplaceByLink { target: "/etc/machine-id".into() })
     } else {
-        edits(hits)?
+        (hits.first()?, edits(hits)?)
     };
     let subjects: Vec<String> = hits.iter().filter_map(|h| h.subject.clone()).collect();
     let links = if hits.iter().any(|h| h.links == Links::OwnerMatched) {
@@ -109,7 +117,7 @@ fn merge(settings: &Settings, path: ImagePath, hits: &[&Hit]) -> Option<Step> {
     } else {
         Links::InRoot
     };
-    let expect = Some(Expect::of(&first.meta));
+    let expect = Some(Expect::of(&hit.meta));
     Some(Step { rules, path, change, expect, links, subjects, content: None })
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ImagePath;
-use crate::catalogue::Severity;
+use crate::catalogue::{Action, Severity};
 use crate::facts::{Hit, Note, Problem};
 use crate::plan::{REMOVE_USERS, UNREADABLE};
 use crate::policy::Settings;
@@ -33,18 +33,19 @@ pub struct Finding {
 impl Finding {
     /// A hit of a rule that does not act.
     pub(crate) fn of_hit(settings: &Settings, hit: &Hit) -> Self {
-        let remedy = format!("switch the rule on in the policy: rules: {{{}: on}}", hit.rule);
+        let reports = settings.catalogue.get(&hit.rule).is_some_and(|r| r.action == Action::Report);
+        let remedy = if reports {
+            meant(&hit.rule)
+        } else {
+            format!("switch the rule on in the policy: rules: {{{}: on}}", hit.rule)
+        };
         Self::of_rule(settings, &hit.rule, hit.path.clone(), hit.subject.clone(), remedy)
     }
 
     /// A note of a rule that only reports.
     pub(crate) fn of_note(settings: &Settings, note: &Note) -> Self {
-        let remedy = format!(
-            "change it in the image, or say that it is meant: rules: {{{}: off}}",
-            note.rule
-        );
-        let finding =
-            Self::of_rule(settings, &note.rule, note.path.clone(), note.subject.clone(), remedy);
+        let (path, subject) = (note.path.clone(), note.subject.clone());
+        let finding = Self::of_rule(settings, &note.rule, path, subject, meant(&note.rule));
         Self { severity: note.severity.unwrap_or(finding.severity), ..finding }
     }
 
@@ -86,4 +87,9 @@ impl Finding {
             remedy,
         }
     }
+}
+
+/// What to do about a rule that only reports.
+fn meant(rule: &str) -> String {
+    format!("change it in the image, or say that it is meant: rules: {{{rule}: off}}")
 }

@@ -1,1 +1,1 @@
-of nobody: / is never a home
+of a service whose home is /

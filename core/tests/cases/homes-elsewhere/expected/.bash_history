@@ -1,1 +1,0 @@
-of nobody: / is never a home
