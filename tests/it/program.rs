@@ -81,6 +81,9 @@ fn says_what_is_wrong() -> Result {
     expect_exit(&["scrub"], Path::new("/"), 4, "--live")?;
     expect_exit(&["scrub"], &folder.path().join("missing"), 4, "image root")?;
     expect_exit(&["scrub"], folder.path(), 4, "/etc")?;
+    let other = folder.path().join("local");
+    fs::create_dir_all(other.join("etc"))?;
+    expect_exit(&["scrub"], &other, 4, "os-release")?;
     let policy = folder.path().join("policy.yaml");
     let policy_text = policy.display().to_string();
     fs::write(&policy, "keep_user: [x]\n")?;

@@ -123,8 +123,25 @@ impl<'a> Expander<'a> {
     /// name. In a home the link itself decides whether it is followed, so names stay there.
     fn named(&self, path: ImagePath, links: Links, except: &Except<'_>) -> Option<Found> {
         let meta = self.entry(&path, except)?;
-        let path = if links == Links::InRoot { self.real(&path)? } else { path };
-        Some(Found { path, meta, links })
+        if links == Links::InRoot {
+            return Some(Found { path: self.real(&path)?, meta, links });
+        }
+        self.may_follow(&path, links).then_some(Found { path, meta, links })
+    }
+
+    /// False where a link on the way leads to what is not its owner's: nothing of the user's lies
+    /// there, and a step for each file behind it would only fail.
+    fn may_follow(&self, path: &ImagePath, links: Links) -> bool {
+        let mut refused = None;
+        let mut at = path.clone();
+        while let Err(error) = self.root.target(&at, links) {
+            let Some(parent) = at.parent() else { break };
+            refused = Some((parent.clone(), error));
+            at = parent;
+        }
+        let Some((link, error)) = refused else { return true };
+        self.problems.borrow_mut().insert(link.clone(), problem(link, &error));
+        false
     }
 
     fn walk(&self, at: ImagePath, parts: &[Part], found: &mut dyn FnMut(ImagePath)) {

@@ -9,6 +9,7 @@ mod links;
 mod metadata;
 mod mounts;
 mod place;
+mod scrub;
 
 use std::env;
 use std::os::unix::process::CommandExt as _;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     links::add(&mut add);
     metadata::add(&mut add);
     mounts::add(&mut add);
+    scrub::add(&mut add);
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

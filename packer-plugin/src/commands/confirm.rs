@@ -19,6 +19,9 @@ pub(super) fn host_name() -> Result<()> {
         return Err(refused());
     }
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() {
+        return Err(refused());
+    }
     let asked = write!(
         stderr,
         "This removes every password, key and history of the running system.\nType its name ({name}) to go on: "

@@ -58,7 +58,9 @@ fn open(request: &Request) -> Result<Root> {
             // Relative to the caller's folder, which is the caller's business, not the image's.
             let dir = fs::canonicalize(dir)
                 .map_err(|e| Error::refused("use as an image root", dir.display()).because(e))?;
-            Root::offline(&dir)
+            let root = Root::offline(&dir)?;
+            refuse_other_tree(&root)?;
+            Ok(root)
         }
         Place::Live { confirmed } => {
             if request.mode == Mode::Scrub && !confirmed {
@@ -67,6 +69,18 @@ fn open(request: &Request) -> Result<Root> {
             Root::live()
         }
     }
+}
+
+/// A mistyped path: `/usr/local`, or a folder of a project, may have an `etc` too.
+fn refuse_other_tree(root: &Root) -> Result<()> {
+    for path in ["/etc/passwd", "/usr/lib/passwd", "/etc/os-release", "/usr/lib/os-release"] {
+        if root.lstat(&ImagePath::literal(path))?.is_some() {
+            return Ok(());
+        }
+    }
+    Err(Error::refused("use as an image root", root.host_path().display())
+        .because("it has neither accounts (/etc/passwd) nor an os-release")
+        .remedy("give the folder where the root file system of the image is mounted"))
 }
 
 fn settings(request: &Request) -> Result<Settings> {
