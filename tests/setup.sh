@@ -72,10 +72,13 @@ if [ -n "$packages" ]; then
     fi
 fi
 
-if ! have cargo; then
-    echo 'The Rust toolchain is missing: get rustup from https://rustup.rs, then run this again.' >&2
+minor=$(rustc --version 2>/dev/null | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
+if ! have cargo || [ "${minor:-0}" -lt 85 ]; then
+    echo 'Rust 1.85 or newer is missing: get rustup from https://rustup.rs, then run this again.' >&2
     exit 1
 fi
+[ "$what" = test ] || exit 0
+
 for part in fmt clippy; do
     cargo "$part" --version >/dev/null 2>&1 || {
         echo "cargo $part is missing: rustup component add rustfmt clippy" >&2
@@ -84,8 +87,6 @@ for part in fmt clippy; do
 done
 
 tools=build/tools
-
-[ "$what" = test ] || exit 0
 
 # Go 1.21 or newer fetches the release that tests/packer-peer wants by itself. An older Debian
 # has an older one: Debian 13's is unpacked beside the build then, nothing is installed.
