@@ -139,44 +139,46 @@ impl Disk {
     /// only a part of a larger file system, mounted read-only, or not on a device.
     pub fn discover(root: &Root, reach: &Reach, mode: EraseMode) -> Result<Self> {
         let mut disk = Self::default();
-        let points: BTreeSet<PathBuf> = reach
-            .entered()
-            .iter()
-            .map(|mount| root.host_path().join(mount.at.relative()))
-            .chain([root.host_path().to_owned()])
-            .collect();
-        for point in points {
-            disk.add(&point, mode)?;
+        for mount in reach.volumes() {
+            disk.add(&root.host_path().join(mount.at.relative()), mode)?;
+        }
+        if !reach.volumes().any(|mount| mount.at == ImagePath::root()) {
+            let why = "it is a folder of a larger file system, no file system on a block device, \
+                       or seen from inside a container";
+            disk.leave(root.host_path(), mode, why.to_owned())?;
         }
         Ok(disk)
     }
 
     fn add(&mut self, point: &Path, mode: EraseMode) -> Result<()> {
-        let refuse = |why: String| {
-            Err(Error::refused("erase the free space of", point.display())
-                .because(why)
-                .remedy("use erase: auto or files"))
-        };
-        let explicit = matches!(mode, EraseMode::Trim | EraseMode::Fill);
         match FileSystem::of(point) {
-            Ok(fs) if explicit && !fs.is_whole() => {
-                refuse("it lies in a larger file system".into())
+            Ok(fs) if !fs.is_whole() => {
+                self.leave(point, mode, "it is a part of a larger file system".into())
             }
-            Ok(fs) if explicit && fs.is_read_only() => refuse("it is mounted read-only".into()),
+            Ok(fs) if fs.is_read_only() => {
+                self.leave(point, mode, "it is mounted read-only".into())
+            }
             Ok(fs) => {
                 self.systems.push(fs);
                 Ok(())
             }
-            Err(error) if explicit => refuse(error.report()),
-            Err(error) => {
-                self.unknown.push(Residual {
-                    what: format!("free space below {}", point.display()),
-                    why: error.report(),
-                    remedy: "treat the unmounted image: fstrim, zerofree".into(),
-                });
-                Ok(())
-            }
+            Err(error) => self.leave(point, mode, error.report()),
         }
+    }
+
+    /// What cannot be treated is refused when it was asked for, else named.
+    fn leave(&mut self, point: &Path, mode: EraseMode, why: String) -> Result<()> {
+        if matches!(mode, EraseMode::Trim | EraseMode::Fill) {
+            return Err(Error::refused("erase the free space of", point.display())
+                .because(why)
+                .remedy("use erase: auto or files"));
+        }
+        self.unknown.push(Residual {
+            what: format!("free space below {}", point.display()),
+            why,
+            remedy: "scrub the mounted image itself, or treat its device: fstrim, zerofree".into(),
+        });
+        Ok(())
     }
 
     /// Treats free space and journals, and says in `report` what was done and what is left.
@@ -209,9 +211,8 @@ impl Disk {
         report: &mut Report,
         told: &mut dyn Progress,
     ) -> Result<()> {
-        let whole: Vec<&FileSystem> = self.systems.iter().filter(|fs| fs.is_whole()).collect();
         let devices: BTreeSet<PathBuf> =
-            whole.iter().map(|fs| fs.device().to_owned()).filter(|d| d.exists()).collect();
+            self.systems.iter().map(|fs| fs.device().to_owned()).filter(|d| d.exists()).collect();
         if settings.proof == ProofMode::Off || devices.is_empty() || secrets.needles.is_empty() {
             if !secrets.needles.is_empty() {
                 report.residual.push(Residual::unsearched(settings.proof == ProofMode::Off));
@@ -219,12 +220,12 @@ impl Disk {
             return Ok(());
         }
         let devices: Vec<PathBuf> = devices.into_iter().collect();
-        let mut found = search(&devices, &whole, secrets, told)?;
+        let mut found = search(&devices, &self.systems, secrets, told)?;
         if found.hits.iter().any(|hit| !matches!(hit.place, Where::File(_))) {
-            for fs in &whole {
+            for fs in &self.systems {
                 erase_one(fs, settings.erase, told)?;
             }
-            found = search(&devices, &whole, secrets, told)?;
+            found = search(&devices, &self.systems, secrets, told)?;
         }
         report.findings.extend(found.hits.iter().map(|hit| survivor(hit, secrets)));
         report.proof = Some(found);
@@ -238,14 +239,14 @@ fn erase_one(fs: &FileSystem, mode: EraseMode, told: &mut dyn Progress) -> Resul
 
 fn search(
     devices: &[PathBuf],
-    whole: &[&FileSystem],
+    systems: &[FileSystem],
     secrets: &Secrets,
     told: &mut dyn Progress,
 ) -> Result<SearchReport> {
     let mut found = proof::search(devices, &secrets.needles, None, &mut |at| {
         told.phase("Search", at.done, at.total);
     })?;
-    for fs in whole {
+    for fs in systems {
         proof::locate(fs, &mut found)?;
     }
     Ok(found)

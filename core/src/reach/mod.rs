@@ -88,6 +88,7 @@ pub struct Reach {
     closed: Vec<ImagePath>,
     hidden: Vec<Mount>,
     root_is_mount: bool,
+    container: bool,
 }
 
 impl Reach {
@@ -113,7 +114,7 @@ impl Reach {
     }
 
     fn judge(lines: &[Line], view: &View, device: &dyn Fn(&ImagePath) -> Option<u64>) -> Self {
-        let mut reach = Self::default();
+        let mut reach = Self { container: view.live && view.container, ..Self::default() };
         reach.devices.extend(device(&ImagePath::root()).map(|dev| (dev, ImagePath::root())));
         let table = Table::of(lines, view);
         for line in lines {
@@ -162,6 +163,14 @@ impl Reach {
     /// The file systems that are entered; the root's own only when it is a mount itself.
     pub fn entered(&self) -> &[Mount] {
         &self.entered
+    }
+
+    /// Those of them whose free space is the image's own: local, on a block device, and not seen
+    /// from inside a container, whose file system is a part of its host's.
+    pub fn volumes(&self) -> impl Iterator<Item = &Mount> {
+        self.entered.iter().filter(|m| {
+            !self.container && LOCAL.contains(&m.fstype.as_str()) && m.source.starts_with("/dev/")
+        })
     }
 
     /// The file systems with files of their own that are left alone.
