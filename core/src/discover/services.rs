@@ -45,9 +45,13 @@ pub(super) fn discover(root: &Root, config: &sshd::Config) -> Result<Services> {
     Ok(services)
 }
 
-/// A login source as it is named to people and in `evidence`: keyword first.
+/// A login source as it is named to people and in `evidence`: keyword first. Of a command only the
+/// program is named: its arguments may hold a token.
 pub(super) fn login_text(source: &sshd::LoginSource) -> String {
-    format!("{} {}", source.keyword, crate::path::escape(&source.value))
+    let command = source.keyword.ends_with("command");
+    let mut words = source.value.split(|b| *b == b' ');
+    let value = if command { words.next().unwrap_or_default() } else { &source.value };
+    format!("{} {}", source.keyword, crate::path::escape(value))
 }
 
 /// The last `disable_root` of cloud-init's configuration; true is its default. A file that is no
@@ -115,4 +119,26 @@ fn ssh_enabled(root: &Root) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_a_command_are_not_shown() {
+        let text = |line: &str| {
+            let image = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(image.path().join("etc/ssh")).unwrap();
+            std::fs::write(image.path().join("etc/ssh/sshd_config"), line).unwrap();
+            let root = Root::offline(image.path()).unwrap();
+            let (config, _) = sshd::Config::load(&root).unwrap();
+            config.other_login_sources().first().map(login_text).unwrap()
+        };
+        assert_eq!(
+            text("AuthorizedKeysCommand /bin/k --token x\n"),
+            "authorizedkeyscommand /bin/k"
+        );
+        assert_eq!(text("TrustedUserCAKeys /etc/ca.pub\n"), "trustedusercakeys /etc/ca.pub");
+    }
 }

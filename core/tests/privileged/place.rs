@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use disinherit_core::ImagePath;
 use disinherit_core::root::{Links, Meta, Root, Target};
@@ -103,9 +104,20 @@ impl Place {
         names
     }
 
-    /// Unmounts, so that the device holds everything.
+    /// Unmounts, so that the device holds everything. A child that another test has forked and that
+    /// has not reached its exec yet holds our descriptors too: busy is tried again for a while.
     pub(crate) fn unmount(&mut self) {
-        run("umount", &["--detach-loop", text(&self.at(""))]);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let point = self.at("");
+            let output = Command::new("umount").arg("--detach-loop").arg(&point).output().unwrap();
+            if output.status.success() {
+                break;
+            }
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(errors.contains("busy") && Instant::now() < deadline, "umount: {errors}");
+            std::thread::yield_now();
+        }
         self.mounted = false;
     }
 }
