@@ -83,14 +83,19 @@ impl Command {
             ["seal", "--root", _] => Self::Seal { root: arguments.get(2).map(PathBuf::from) },
             ["--help" | "-h" | "help"] => Self::Help,
             ["--version" | "-V"] => Self::Version,
-            [] => return Err(usage("run without a command")),
-            [name, ..] => return Err(usage(&format!("understand these arguments to {name:?}"))),
+            [] => return Err(usage("run", "without a command")),
+            [name, ..] => {
+                return Err(usage(
+                    "understand",
+                    &format!("the command {name:?} with its arguments"),
+                ));
+            }
         })
     }
 }
 
-fn usage(what: &str) -> Error {
-    Error::usage(what.to_owned(), "").remedy("see disinherit-firstboot --help")
+fn usage(operation: &'static str, subject: &str) -> Error {
+    Error::usage(operation, subject).remedy("see disinherit-firstboot --help")
 }
 
 #[cfg(test)]
