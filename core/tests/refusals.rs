@@ -110,6 +110,18 @@ fn an_image_that_no_platform_can_give_a_key_is_a_finding() {
 }
 
 #[test]
+fn free_space_is_touched_only_where_it_is_the_images_own() {
+    let image = Image::new();
+    for mode in ["trim", "fill"] {
+        image.refused(&format!("erase: {mode}"), &["free space", "erase: auto or files"]);
+    }
+    let report = image.scrub("erase: auto").unwrap();
+    let says = |what: &str| report.residual.iter().any(|r| r.what.contains(what));
+    assert!(says("free space") && says("raw disk"), "{:?}", report.residual);
+    assert!(report.erased.is_empty() && report.proof.is_none());
+}
+
+#[test]
 fn a_root_that_is_none_is_refused() {
     let image = Image::new();
     for bad in [Path::new("/"), Path::new(""), Path::new("relative"), &image.path("etc/passwd")] {

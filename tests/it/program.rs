@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("program::starts_without_any_c_library", CHROOT, starts_without_any_c_library),
         trial("program::starts_on_old_kernels", &[Need::Dist], starts_on_old_kernels),
+        trial("program::asks_before_it_scrubs_the_running_system", CHROOT, asks_first),
         trial("program::says_what_is_wrong", TREE, says_what_is_wrong),
     ]
 }
@@ -37,6 +38,22 @@ fn starts_without_any_c_library() -> Result {
         expect(output.status.success(), || said(&output))?;
     }
     Ok(())
+}
+
+/// Without `--yes` and without a terminal nothing happens. In an empty chroot, so that a mistake here
+/// costs nobody his machine.
+fn asks_first() -> Result {
+    let folder = tempfile::tempdir()?;
+    fs::copy(dist::plugin()?, folder.path().join("program"))?;
+    let output = Command::new(find("chroot").unwrap_or_else(|| "chroot".into()))
+        .arg(folder.path())
+        .args(["/program", "scrub", "--live"])
+        .stdin(std::process::Stdio::null())
+        .env_clear()
+        .output()
+        .context(|| "start chroot".to_owned())?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    expect(output.status.code() == Some(4) && text.contains("--yes"), || said(&output))
 }
 
 /// The ABI note names the oldest kernel that the C library starts on, see elf(5).
