@@ -45,6 +45,8 @@ pub struct Examined {
 struct Adoption {
     keys: BTreeSet<KeyHash>,
     seeds: BTreeSet<KeyHash>,
+    /// What the platform declares; a sealed key among them may stay.
+    declared: BTreeSet<KeyHash>,
     /// Everything else goes: the disk belonged to another instance.
     only: Option<BTreeSet<KeyHash>>,
 }
@@ -93,10 +95,12 @@ pub fn examine(root: &Root) -> Result<Examined> {
     decision.datasource.clone_from(&declared.datasource);
     decision.notes.clone_from(&declared.notes);
     decision.keys = judged;
-    let only = from.map(|_| &declared.keys | &authorized);
+    let offered = &declared.keys | &authorized;
+    let only = from.map(|_| offered.clone());
     let adoption = (!keys.is_empty()).then(|| Adoption {
         keys,
         seeds: declared.seed.into_iter().collect(),
+        declared: offered,
         only,
     });
     Ok(Examined { decision, adoption })
@@ -137,11 +141,12 @@ fn adopt(
     after: &mut dyn FnMut(Step) -> Result<()>,
 ) -> Result<()> {
     let manifest = State::read(root).manifest();
-    if let Some(only) = &adoption.only {
-        let removal = Removal::AllBut(only.clone());
-        for path in logins::files(root)? {
-            logins::remove(root, &path, |key| removal.takes(&manifest, key))?;
-        }
+    // Once more in a first boot: a home that was mounted after the early unit still has its keys.
+    let removal = adoption.only.clone().map_or(Removal::Sealed, Removal::AllBut);
+    for path in logins::files(root)? {
+        logins::remove(root, &path, |key| {
+            !adoption.declared.contains(key) && removal.takes(&manifest, key)
+        })?;
     }
     after(Step::Logins)?;
     let inherited = &manifest.host_keys | &quarantine::host_keys(root)?;

@@ -8,4 +8,5 @@ mod cut;
 mod disk;
 mod evidence;
 mod first;
+mod late;
 mod sealing;
