@@ -10,7 +10,7 @@ use crate::phase::Phase;
 use crate::state::{Changed, Record, State};
 use crate::strip::passwords::{self, Whose};
 use crate::strip::{self, Step, forget};
-use crate::{flag, quarantine};
+use crate::{flag, out, quarantine};
 
 /// Traces of cloud-init in this boot: keys may have been injected already.
 const INJECTED: [&str; 2] = ["/run/cloud-init/status.json", "/run/cloud-init/.instance-id"];
@@ -40,7 +40,12 @@ pub fn run(root: &Root, after: &mut dyn FnMut(Step) -> Result<()>) -> Result<Pha
         }
         // Keys are injected once per instance-id; until one was accepted, every boot may try.
         Phase::Waiting => drop(forget::forget(root)?),
-        Phase::Adopted => adopted(root, state.record, &now)?,
+        // An adopted instance opens whatever else: a full or read-only disk must not shut it.
+        Phase::Adopted => {
+            if let Err(error) = adopted(root, state.record, &now) {
+                out::say(format_args!("early: {}", error.report()));
+            }
+        }
         Phase::Returned => returned(root, state.record)?,
         Phase::Changed { from, new } => {
             quarantine::store(root, from)?;
