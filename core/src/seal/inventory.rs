@@ -30,6 +30,8 @@ pub struct Inventory {
     pub ssh_enabled: Vec<&'static str>,
     /// Units of late agents that the image enables.
     pub agents: Vec<&'static str>,
+    /// `/var`, `/root` or another folder that the first boot needs is a file system of its own.
+    pub own_mounts: bool,
     /// Policy for passwords that the platform sets; `allow` leaves sshd's settings alone.
     pub passwords: InjectedPassword,
     sshd: Option<String>,
@@ -56,6 +58,7 @@ impl Inventory {
             gate_socket: agents.is_empty() && (!cloud_init || early_network_stage(&units)?),
             ssh_enabled: units.enabled_ssh()?,
             agents,
+            own_mounts: super::mounts::own(root)?,
             passwords: InjectedPassword::default(),
             sshd: config.has_dropin_include().then(|| sshd_dropin::text(&config)),
         })

@@ -4,6 +4,7 @@
 //! only brings the program; nothing here is active before an image is sealed.
 
 mod inventory;
+mod mounts;
 mod order;
 mod record;
 mod sshd_dropin;
@@ -108,8 +109,13 @@ pub fn files(inventory: &Inventory) -> Vec<Installed> {
     let text = |name: &str, text: &'static str, why| {
         Installed::file(below(name), text.as_bytes(), 0o644, why)
     };
+    let unit = |name: &str, content: &str| {
+        let content =
+            if inventory.own_mounts { mounts::without_cycle(content) } else { content.into() };
+        Installed::file(below(name), content.into_bytes(), 0o644, "first-boot unit")
+    };
     let mut files: Vec<Installed> =
-        UNITS.iter().map(|(name, content)| text(name, content, "first-boot unit")).collect();
+        UNITS.iter().map(|(name, content)| unit(name, content)).collect();
     let service = include_str!("../../../firstboot/units/service.conf");
     for unit in SERVICES {
         files.push(text(
