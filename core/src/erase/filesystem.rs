@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{major, minor};
 
 use super::device::Device;
+use crate::reach::unoctal;
 use crate::{Error, Result};
 
 /// The first inode of a btrfs subvolume (`BTRFS_FIRST_FREE_OBJECTID`).
@@ -239,26 +240,6 @@ fn entry(line: &[u8]) -> Option<Entry> {
     let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
     let read_only = has_ro(options) || has_ro(of_super);
     Some(Entry { point: path(&point), inside, fstype, source: path(&source), read_only })
-}
-
-/// mountinfo writes space, tab, newline and backslash as `\NNN`.
-fn unoctal(field: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((byte, below)) = rest.split_first() {
-        let digits = below.get(..3).and_then(|d| std::str::from_utf8(d).ok());
-        match digits.and_then(|d| u8::from_str_radix(d, 8).ok()) {
-            Some(value) if *byte == b'\\' => {
-                out.push(value);
-                rest = below.get(3..).unwrap_or_default();
-            }
-            _ => {
-                out.push(*byte);
-                rest = below;
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use step::{Change, Expect, Step};
 
-use crate::catalogue::{Action, Severity};
+use crate::catalogue::Action;
 use crate::facts::{Facts, Hit, Target};
 use crate::policy::Settings;
 use crate::report::Finding;
@@ -199,11 +199,4 @@ pub fn gone(root: &crate::root::Root, path: ImagePath, steps: &mut Vec<Step>) ->
         content: None,
     });
     Ok(())
-}
-
-impl Plan {
-    /// The worst of what will be left.
-    pub fn worst(&self) -> Option<Severity> {
-        self.findings.iter().map(|f| f.severity).max()
-    }
 }

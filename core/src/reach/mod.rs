@@ -16,6 +16,7 @@ use crate::catalogue::{Pattern, Severity};
 use crate::facts::Problem;
 use crate::root::{Meta, Root};
 use crate::{Error, ImagePath, Result};
+pub(crate) use table::unoctal;
 use table::{Line, Table, View, below, parse};
 
 /// File systems that live on a block device of this machine and hold a tree of files.

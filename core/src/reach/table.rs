@@ -150,7 +150,7 @@ pub(super) fn parse_line(line: &[u8]) -> Option<Line> {
 }
 
 /// mountinfo writes space, tab, newline and backslash as `\NNN`.
-fn unoctal(field: &[u8]) -> Vec<u8> {
+pub(crate) fn unoctal(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((byte, below)) = rest.split_first() {
