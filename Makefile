@@ -1,11 +1,12 @@
-# `make demo` shows the main job, `make test` runs every test. Both install what they need
-# through apt (with sudo when not root); elsewhere they name what is missing.
+# `make demo` shows the main job, `make test` runs the tests, `make test-full` whole matrices and
+# other tools besides, `make bench` measures. Each installs what it needs through apt (with sudo
+# when not root); elsewhere it names what is missing.
 
 .POSIX:
 
 CARGO ?= cargo
 
-.PHONY: all demo test dist clean
+.PHONY: all demo test test-full bench dist clean
 
 all: dist
 
@@ -23,6 +24,16 @@ demo:
 test:
 	tests/setup.sh test
 	tests/all.sh
+
+# What takes hours or needs other people's tools: whole matrices, peers on the same image.
+test-full:
+	tests/setup.sh full
+	DISINHERIT_FULL=1 tests/all.sh
+
+# Ratios against peers in the same run; what they print is kept in docs/benchmarks/.
+bench:
+	tests/setup.sh full
+	tests/bench.sh
 
 clean:
 	$(CARGO) clean

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what the demo or all tests need, or names it. Does nothing where all is there.
+# Installs what the demo, all tests, or the whole matrices and benchmarks need, or names it. Does
+# nothing where all is there.
 #
-#   setup.sh demo|test
+#   setup.sh demo|test|full
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin:/usr/local/go/bin:$HOME/.cargo/bin
@@ -39,7 +40,11 @@ mkfs.xfs xfsprogs
 setfacl acl
 setfattr attr
 '
+for_full='
+zerofree zerofree
+'
 [ "$what" = demo ] || needed=$needed$for_tests
+[ "$what" != full ] || needed=$needed$for_full
 
 packages=$(echo "$needed" | while read -r tool package; do
     [ -z "$tool" ] || have "$tool" || echo "$package"
@@ -77,7 +82,7 @@ if ! have cargo || [ "${minor:-0}" -lt 85 ]; then
     echo 'Rust 1.85 or newer is missing: get rustup from https://rustup.rs, then run this again.' >&2
     exit 1
 fi
-[ "$what" = test ] || exit 0
+[ "$what" != demo ] || exit 0
 
 for part in fmt clippy; do
     cargo "$part" --version >/dev/null 2>&1 || {

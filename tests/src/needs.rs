@@ -56,6 +56,11 @@ impl Need {
     }
 }
 
+/// Whether whole matrices and other people's tools are asked for, `make test-full`.
+pub fn full() -> bool {
+    std::env::var_os("DISINHERIT_FULL").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
 /// Whether this process has user id 0.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
