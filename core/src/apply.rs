@@ -146,10 +146,11 @@ fn once_more(root: &Root, step: &Step, expect: &Expect, erase: bool) -> Result<E
     }
 }
 
-/// An account file never becomes empty; a machine ID does.
+/// An account file never becomes empty; a machine ID does, and so does a file of nothing but secrets.
 fn replace(target: &Target, meta: &Meta, format: edit::Format, new: &[u8]) -> Result<Erase> {
     let replace = Replace::of(target, meta);
-    let replace = if format == edit::Format::Whole { replace.may_be_empty() } else { replace };
+    let may = matches!(format, edit::Format::Whole | edit::Format::Spans);
+    let replace = if may { replace.may_be_empty() } else { replace };
     replace.with(new)
 }
 

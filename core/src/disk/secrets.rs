@@ -1,17 +1,14 @@
 //! What is about to go: its telling pieces are kept in memory that is overwritten when dropped, so
 //! that the raw disk can be searched for them afterwards.
 
-use std::collections::BTreeSet;
-
 use zeroize::Zeroizing;
 
 use crate::catalogue::Severity;
-use crate::edit::{self, Format};
+use crate::edit;
 use crate::plan::{Change, Plan, Step};
 use crate::policy::Settings;
 use crate::proof::Needles;
 use crate::root::{FileKind, Root};
-use crate::text::classify;
 use crate::{Error, ImagePath, Result};
 
 /// Of larger files only the beginning gives needles; histories and keys are smaller.
@@ -48,7 +45,7 @@ impl Secrets {
                     }
                     let text = head(root, &step.path)?;
                     if step.rules.iter().any(|id| id == ACCOUNT_COPIES) {
-                        passwords(text.split(|b| *b == b'\n'))
+                        edit::passwords(text.split(|b| *b == b'\n'))
                             .for_each(|field| secrets.add(&step.path, field));
                     } else {
                         secrets.add(&step.path, &text);
@@ -56,8 +53,7 @@ impl Secrets {
                 }
                 Change::Edit { format, edits } => {
                     let Some(old) = root.read(&step.path, 64 << 20)? else { continue };
-                    let new = edit::run(*format, &old, edits)?;
-                    for field in removed(*format, &old, &new) {
+                    for field in edit::removed(*format, &old, edits)? {
                         secrets.add(&step.path, field);
                     }
                 }
@@ -98,42 +94,4 @@ fn head(root: &Root, path: &ImagePath) -> Result<Zeroizing<Vec<u8>>> {
         .read_to_end(&mut bytes)
         .map_err(|e| Error::failed("read", path).because(e))?;
     Ok(bytes)
-}
-
-/// What stood in `old` and no longer does in `new`: password fields of account files, else lines.
-fn removed<'a>(format: Format, old: &'a [u8], new: &[u8]) -> Vec<&'a [u8]> {
-    let stays: BTreeSet<&[u8]> = new.split(|b| *b == b'\n').collect();
-    let gone = old.split(|b| *b == b'\n').filter(|line| !stays.contains(line));
-    match format {
-        Format::Passwd | Format::Shadow | Format::Group | Format::Gshadow => {
-            passwords(gone).collect()
-        }
-        Format::AuthorizedKeys => gone.collect(),
-        Format::Subid | Format::Whole => Vec::new(),
-    }
-}
-
-/// The password fields of account rows that hold one.
-fn passwords<'a>(rows: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
-    rows.filter_map(|row| row.split(|b| *b == b':').nth(1))
-        .filter(|field| classify(field).holds_secret())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_field_that_went_is_searched_for() {
-        let old = b"root:$6$salt$aaaaaaaaaaaaaaaa:1::\nann:*:1::\nbob:!$y$j9T$bbbbbbbbbbbb:1::\n";
-        let new = b"root:*:1::\nann:*:1::\nbob:*:1::\n";
-        let gone = removed(Format::Shadow, old, new);
-        assert_eq!(gone, [&b"$6$salt$aaaaaaaaaaaaaaaa"[..], b"!$y$j9T$bbbbbbbbbbbb"]);
-    }
-
-    #[test]
-    fn key_lines_go_as_they_stood() {
-        let gone = removed(Format::AuthorizedKeys, b"a key\nb key\n", b"b key\n");
-        assert_eq!(gone, [b"a key"]);
-    }
 }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use step::{Change, Expect, Step};
 
 use crate::catalogue::Action;
+use crate::edit::{Edit, Format};
 use crate::facts::{Facts, Hit, Target};
 use crate::policy::Settings;
 use crate::report::Finding;
@@ -121,18 +122,24 @@ fn merge(settings: &Settings, path: ImagePath, hits: &[&Hit]) -> Option<Step> {
     Some(Step { rules, path, change, expect, links, subjects, content: None })
 }
 
+/// Rows and spans do not mix: where an editor of rows knows the file, it has the say, and what it
+/// leaves of the spans is found again when the result is looked at.
 fn edits(hits: &[&Hit]) -> Option<Change> {
-    let mut all = Vec::new();
-    let mut found = None;
-    for hit in hits {
-        if let Target::Record { format, edit } = &hit.what {
-            found = Some(*format);
-            all.push(edit.clone());
-        }
-    }
-    all.sort();
-    all.dedup();
-    found.map(|format| Change::Edit { format, edits: all })
+    let records: Vec<(Format, &Edit)> = hits
+        .iter()
+        .filter_map(|hit| match &hit.what {
+            Target::Record { format, edit } => Some((*format, edit)),
+            _ => None,
+        })
+        .collect();
+    let rows = records.iter().map(|(format, _)| *format).find(|format| *format != Format::Spans);
+    let (first, _) = records.first()?;
+    let format = rows.unwrap_or(*first);
+    let mut edits: Vec<Edit> =
+        records.into_iter().filter(|(f, _)| *f == format).map(|(_, e)| e.clone()).collect();
+    edits.sort();
+    edits.dedup();
+    Some(Change::Edit { format, edits })
 }
 
 /// The steps that bring `wanted` into the image: nothing for what is there already, byte for byte

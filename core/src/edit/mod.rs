@@ -1,0 +1,188 @@
+//! Edits of structured files: the secret field goes, every other byte stays. Pure: bytes in, bytes
+//! out; the plan carries the edit, apply carries it out under the password lock.
+//!
+//! One file per family of formats. A family either knows its rows ([`Edit::LockShadow`] and its
+//! neighbours) or finds spans ([`Cut`]): then all that remains to be done is the same for every
+//! format, and the plan, apply and the proof need no change for a new one.
+
+mod accounts;
+mod cut;
+mod keys;
+mod whole;
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+pub(crate) use accounts::passwords;
+pub use cut::Cut;
+
+use crate::Result;
+use crate::path::escape;
+
+/// One change of one record. Rows are named by line index, since a broken file may hold a name
+/// twice; the file is only edited while it is the one that was discovered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edit {
+    /// Field 2 of a row of shadow(5) becomes `*`.
+    LockShadow {
+        /// Line index, from 0.
+        row: usize,
+    },
+    /// Field 2 of a row of passwd(5) becomes `x`, or `*` without a shadow row.
+    PasswdField {
+        /// Line index, from 0.
+        row: usize,
+        /// True when shadow(5) has the account.
+        shadowed: bool,
+    },
+    /// Field 2 of a row of group(5) becomes `x`.
+    GroupField {
+        /// Line index, from 0.
+        row: usize,
+    },
+    /// Field 2 of a row of gshadow(5) becomes `!`.
+    GshadowField {
+        /// Line index, from 0.
+        row: usize,
+    },
+    /// The row is removed from passwd(5) or shadow(5).
+    RemoveRow {
+        /// Line index, from 0.
+        row: usize,
+    },
+    /// The member is removed from every list of group(5) or gshadow(5), and its own group row when
+    /// nobody else is in it.
+    RemoveMember {
+        /// The account, escaped.
+        user: String,
+    },
+    /// The first field of subuid(5) or subgid(5) rows that name the account: the rows go.
+    RemoveSubid {
+        /// The account, escaped.
+        user: String,
+    },
+    /// Only lines with these fingerprints stay in an authorized_keys file.
+    KeepKeys {
+        /// Fingerprints, `SHA256:...`.
+        keep: Vec<String>,
+    },
+    /// The file becomes empty.
+    Clear,
+    /// The file becomes the word that machine-id(5) gives a meaning.
+    Uninitialized,
+    /// A span of the file goes.
+    Cut(Cut),
+}
+
+/// Which format an edit needs; all edits of one file share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// passwd(5).
+    Passwd,
+    /// shadow(5).
+    Shadow,
+    /// group(5).
+    Group,
+    /// gshadow(5).
+    Gshadow,
+    /// subuid(5) and subgid(5).
+    Subid,
+    /// sshd(8), AUTHORIZED_KEYS FILE FORMAT.
+    AuthorizedKeys,
+    /// The whole file at once.
+    Whole,
+    /// Any format whose parser says which spans go.
+    Spans,
+}
+
+/// Carries out `edits` on the text of one file.
+///
+/// # Errors
+/// An edit that names a row which the file does not have; the plan is of another file then.
+pub fn run(format: Format, text: &[u8], edits: &[Edit]) -> Result<Zeroizing<Vec<u8>>> {
+    match format {
+        Format::Passwd => accounts::passwd(text, edits),
+        Format::Shadow => accounts::shadow(text, edits),
+        Format::Group => accounts::group(text, edits),
+        Format::Gshadow => accounts::gshadow(text, edits),
+        Format::Subid => Ok(accounts::subid(text, edits)),
+        Format::AuthorizedKeys => Ok(keys::run(text, edits)),
+        Format::Whole => Ok(whole::run(text, edits)),
+        Format::Spans => cut::run(text, edits),
+    }
+}
+
+/// The secrets that [`run`] takes out of `text`, which the raw disk is searched for afterwards:
+/// spans, the password fields of account files, else whole lines.
+///
+/// # Errors
+/// As [`run`].
+pub fn removed<'a>(format: Format, text: &'a [u8], edits: &[Edit]) -> Result<Vec<&'a [u8]>> {
+    let new = run(format, text, edits)?;
+    let stays: BTreeSet<&[u8]> = new.split(|b| *b == b'\n').collect();
+    let gone = text.split(|b| *b == b'\n').filter(|line| !stays.contains(line));
+    Ok(match format {
+        Format::Passwd | Format::Shadow | Format::Group | Format::Gshadow => {
+            passwords(gone).collect()
+        }
+        Format::AuthorizedKeys => gone.collect(),
+        // Names and identifiers, no secrets.
+        Format::Subid | Format::Whole => Vec::new(),
+        Format::Spans => cut::removed(text, edits),
+    })
+}
+
+/// Lines with their terminators.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|b| *b == b'\n')
+}
+
+impl std::fmt::Display for Edit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::LockShadow { row } => write!(f, "line {}: password becomes *", row + 1),
+            Self::PasswdField { row, shadowed } => {
+                let to = if *shadowed { "x" } else { "*" };
+                write!(f, "line {}: password becomes {to}", row + 1)
+            }
+            Self::GroupField { row } => write!(f, "line {}: password becomes x", row + 1),
+            Self::GshadowField { row } => write!(f, "line {}: password becomes !", row + 1),
+            Self::RemoveRow { row } => write!(f, "line {}: removed", row + 1),
+            Self::RemoveMember { user } => write!(f, "member {user} removed"),
+            Self::RemoveSubid { user } => write!(f, "rows of {user} removed"),
+            Self::KeepKeys { keep } => write!(f, "only {} kept", keep.join(", ")),
+            Self::Clear => f.write_str("emptied"),
+            Self::Uninitialized => f.write_str("becomes uninitialized"),
+            Self::Cut(cut) => write!(f, "line {}: {} removed", cut.line, cut.what),
+        }
+    }
+}
+
+/// The escaped form of a name for [`Edit::RemoveMember`] and [`Edit::RemoveSubid`].
+pub fn escaped_name(user: &[u8]) -> String {
+    escape(user).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_field_that_went_is_searched_for() {
+        let old = b"root:$6$salt$aaaaaaaaaaaaaaaa:1::\nann:*:1::\nbob:!$y$j9T$bbbbbbbbbbbb:1::\n";
+        let edits = [Edit::LockShadow { row: 0 }, Edit::LockShadow { row: 2 }];
+        let gone = removed(Format::Shadow, old, &edits).unwrap();
+        assert_eq!(gone, [&b"$6$salt$aaaaaaaaaaaaaaaa"[..], b"!$y$j9T$bbbbbbbbbbbb"]);
+    }
+
+    #[test]
+    fn key_lines_go_as_they_stood() {
+        let edits = [Edit::KeepKeys { keep: Vec::new() }];
+        let gone = removed(Format::AuthorizedKeys, b"a key\nb key\n", &edits).unwrap();
+        assert_eq!(gone, [&b"a key"[..], b"b key"]);
+    }
+}
