@@ -101,9 +101,7 @@ fn carry_out(root: &Root, step: &Step, erase: bool, gone: &[&Expect]) -> Result<
         }
         Change::Edit { format, edits } => {
             let (target, meta) = expected(root, step, erase)?;
-            let text = root.read(&step.path, LIMIT)?.ok_or_else(|| changed(step))?;
-            let new = edit::run(*format, &text, edits)?;
-            replace(&target, &meta, *format, &new)
+            edit(root, step, (&target, &meta), (*format, edits))
         }
         Change::ReplaceByLink { target: to } => {
             let (target, meta) = expected(root, step, erase)?;
@@ -142,8 +140,23 @@ fn once_more(root: &Root, step: &Step, expect: &Expect, erase: bool) -> Result<E
     match &step.change {
         Change::Truncate => change::truncate(&target, &meta),
         Change::Remove => change::delete(&target, &meta),
+        // The first name got a new inode; this one still has the old one with the old content.
+        Change::Edit { format, edits } if Expect::of(&meta).same_content(expect) => {
+            edit(root, step, (&target, &meta), (*format, edits))
+        }
         _ => Err(changed(step)),
     }
+}
+
+fn edit(
+    root: &Root,
+    step: &Step,
+    (target, meta): (&Target, &Meta),
+    (format, edits): (edit::Format, &[edit::Edit]),
+) -> Result<Erase> {
+    let text = root.read(&step.path, LIMIT)?.ok_or_else(|| changed(step))?;
+    let new = edit::run(format, &text, edits)?;
+    replace(target, meta, format, &new)
 }
 
 /// An account file never becomes empty; a machine ID does, and so does a file of nothing but secrets.

@@ -16,6 +16,7 @@ mod erase;
 mod flags;
 #[cfg(test)]
 mod hostile_tests;
+mod layer;
 mod medium;
 mod metadata;
 mod remove;

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::burn::Allocated;
 use super::erase::Erase;
 use super::flags::{Thawed, freeze};
+use super::layer::lift;
 use super::step::step;
 use super::temp::temp_name;
 use super::{burn, confirm, failed, meta_of, sync_dir, unlink};
@@ -38,6 +39,7 @@ pub fn truncate(target: &Target, expected: &Meta) -> Result<Erase> {
         return Err(Error::failed(operation, target.path())
             .because(format!("it is {}, not a regular file", meta.kind)));
     }
+    let meta = lift(operation, target, &meta)?;
     let file = target.open(OFlags::RDONLY, &meta).map(File::from).map_err(fail)?;
     let meta = fstat(&file).map(|stat| Meta::of(&stat)).map_err(fail)?;
     if meta.size == 0 && Allocated::of(&file, 0).map_err(fail)?.is_empty() {
@@ -77,7 +79,7 @@ pub(super) fn remove(target: &Target, expected: &Meta, shared: Shared) -> Result
     let dir = Thawed::new(target.dir(), target.path())?;
     let erase = match meta.kind {
         FileKind::Directory => return Err(fail(Errno::ISDIR)),
-        FileKind::Regular => remove_regular(target, &meta, shared)?,
+        FileKind::Regular => remove_regular(target, &lift(operation, target, &meta)?, shared)?,
         _ => {
             unlink(target, target.name()).map_err(fail)?;
             Erase::NothingToErase

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::erase::Erase;
 use super::flags::{Thawed, copy_storage_flags, freeze};
+use super::layer::lift;
 use super::metadata::carry_over;
 use super::step::step;
 use super::temp::Temp;
@@ -73,6 +74,8 @@ impl<'a> Replace<'a> {
             return Err(Error::refused(OPERATION, target.path())
                 .because("the new content is empty, which nobody asked for"));
         }
+        let lifted = lift(OPERATION, target, self.expected)?;
+        let old = target.open(OFlags::RDONLY, &lifted).map(File::from).map_err(fail)?;
         let dir = Thawed::new(target.dir(), target.path())?;
         let erase = self.swap(&old, new)?;
         dir.freeze(target.path())?;

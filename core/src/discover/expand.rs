@@ -218,7 +218,9 @@ impl<'a> Expander<'a> {
                 let state = self.root.lstat(&path);
                 whole &= state.is_ok();
                 let Some(meta) = self.looked(&path, state) else { continue };
-                if meta.dev != at.meta.dev || !self.reach.allows(&real, &meta) {
+                // A file of an overlay may tell another device than its directory.
+                let leaves = meta.kind == FileKind::Directory && meta.dev != at.meta.dev;
+                if leaves || !self.reach.allows(&real, &meta) {
                     whole = false;
                     continue;
                 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Pattern, Severity};
 use crate::facts::Problem;
-use crate::root::{Meta, Root};
+use crate::root::{FileKind, Meta, Root};
 use crate::{Error, ImagePath, Result};
 pub(crate) use table::unoctal;
 use table::{Line, Table, View, below, parse};
@@ -90,6 +90,8 @@ pub struct Reach {
     hidden: Vec<Mount>,
     root_is_mount: bool,
     container: bool,
+    /// Entered overlays. A file of a lower layer tells a device of its own.
+    overlays: Vec<ImagePath>,
 }
 
 impl Reach {
@@ -111,7 +113,9 @@ impl Reach {
             live: root.is_live(),
             container: container.into_iter().any(exists),
         };
-        Ok(Self::judge(&parse(&table), &view, &device))
+        let mut reach = Self::judge(&parse(&table), &view, &device);
+        reach.overlays.extend(root.is_overlay().then(ImagePath::root));
+        Ok(reach)
     }
 
     fn judge(lines: &[Line], view: &View, device: &dyn Fn(&ImagePath) -> Option<u64>) -> Self {
@@ -131,6 +135,7 @@ impl Reach {
             match device(&at).filter(|dev| table.belongs(line, !reach.devices.contains_key(dev))) {
                 Some(dev) => {
                     reach.devices.entry(dev).or_insert_with(|| at.clone());
+                    reach.overlays.extend((line.fstype == "overlay").then(|| at.clone()));
                     reach.entered.push(line.mount(at));
                 }
                 // A bind mount may show another part of the same device: the path decides too.
@@ -158,7 +163,17 @@ impl Reach {
     /// True when the inode lies on a file system that may be touched, and not behind a bind mount.
     /// `path` has no links on the way.
     pub fn allows(&self, path: &ImagePath, meta: &Meta) -> bool {
-        self.devices.contains_key(&meta.dev) && !self.closed.iter().any(|c| path.starts_with(c))
+        let known = self.devices.contains_key(&meta.dev) || self.in_layer(path, meta);
+        known && !self.closed.iter().any(|c| path.starts_with(c))
+    }
+
+    /// True for a file of an overlay: its device need not be that of the directories around it
+    /// (the kernel's Documentation/filesystems/overlayfs.rst, "Inode properties").
+    fn in_layer(&self, path: &ImagePath, meta: &Meta) -> bool {
+        let inner = self.entered.iter().map(|m| &m.at).filter(|at| path.starts_with(at));
+        let root = ImagePath::root();
+        let mount = inner.max_by_key(|at| at.components().count()).unwrap_or(&root);
+        meta.kind != FileKind::Directory && self.overlays.contains(mount)
     }
 
     /// The file systems that are entered; the root's own only when it is a mount itself.

@@ -13,10 +13,10 @@ mod tests;
 mod walk;
 
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
+use rustix::fs::{CWD, Mode, OFlags, fstat, fstatfs, openat};
 use rustix::io::Errno;
 
 pub use meta::{FileKind, Meta};
@@ -126,6 +126,11 @@ impl Root {
         }
     }
 
+    /// True when the root is a directory of an overlay.
+    pub(crate) fn is_overlay(&self) -> bool {
+        on_overlay(self.fd())
+    }
+
     fn fd(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
     }
@@ -138,6 +143,14 @@ impl Root {
 fn identity(dir: &OwnedFd) -> Result<(u64, u64), Errno> {
     let meta = Meta::of(&fstat(dir)?);
     Ok((meta.dev, meta.ino))
+}
+
+/// True for what lies on an overlay, `OVERLAYFS_SUPER_MAGIC` of linux/magic.h.
+pub(crate) fn on_overlay(object: impl AsFd) -> bool {
+    // Magic numbers have 32 bits; the field is wider and on some machines signed.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "see above")]
+    let magic = fstatfs(object).map(|statfs| statfs.f_type as u32);
+    magic == Ok(0x794c_7630)
 }
 
 /// An errno as the error that prints its text.

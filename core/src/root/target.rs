@@ -115,6 +115,18 @@ impl Target {
     /// # Errors
     /// `ESTALE` for another object, `EXDEV` for a mount.
     pub(crate) fn open(&self, flags: OFlags, expected: &Meta) -> Result<OwnedFd, Errno> {
+        let handle = self.open_any(flags)?;
+        if !Meta::of(&fstat(&handle)?).same_object(expected) {
+            return Err(Errno::STALE);
+        }
+        Ok(handle)
+    }
+
+    /// Opens whatever the entry is by now; the caller looks at what it got.
+    ///
+    /// # Errors
+    /// `ESTALE` for what is missing or cannot be opened this way, `EXDEV` for a mount.
+    pub(crate) fn open_any(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
         let safe = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let open = || openat(self.dir.as_fd(), self.name.as_slice(), flags | safe, Mode::empty());
         let handle = retry_on_intr(open).map_err(|errno| match errno {
@@ -122,9 +134,6 @@ impl Target {
             Errno::NOENT | Errno::LOOP | Errno::NXIO => Errno::STALE,
             errno => errno,
         })?;
-        if !Meta::of(&fstat(&handle)?).same_object(expected) {
-            return Err(Errno::STALE);
-        }
         if mount_of(&handle)? != mount_of(&*self.dir)? {
             return Err(Errno::XDEV);
         }

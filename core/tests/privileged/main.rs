@@ -5,6 +5,7 @@
 #![expect(clippy::print_stderr, reason = "says why nothing can run")]
 
 mod erasure;
+mod layers;
 mod links;
 mod metadata;
 mod mounts;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         trials.push(trial(name, needs, test));
     };
     erasure::add(&mut add);
+    layers::add(&mut add);
     links::add(&mut add);
     metadata::add(&mut add);
     mounts::add(&mut add);

@@ -6,10 +6,10 @@ use std::io::Write as _;
 use disinherit_core::change::{
     Erase, create, delete, delete_tree, empty_dir, replace, symlink, truncate,
 };
-use disinherit_core::root::{Links, Meta, Root};
+use disinherit_core::root::Meta;
 
 use super::Add;
-use super::place::{Place, image_path, run, text};
+use super::place::{Place, run, text};
 
 const SECRET: &[u8] = b"root:$y$j9T$secret$hash:19000:0:99999:7:::\n";
 
@@ -28,7 +28,6 @@ pub(crate) fn add(add: Add<'_>) {
         super::XFS,
         Box::new(|| full(&Place::made_by(&["mkfs.xfs", "-q"], 320, "rw"))),
     );
-    add("mounts::overlay", &["fs:overlay"], Box::new(overlay));
     add("mounts::no_inode_left", &[], Box::new(no_inode_left));
 }
 
@@ -82,48 +81,6 @@ fn a_mounted_file_is_not_written() {
     }
     assert_eq!(fs::read(&outside).unwrap(), SECRET);
     assert_eq!(place.names("etc"), ["hostname"]);
-}
-
-/// A container's root: every change is made in the upper layer, and the lower one keeps its bytes.
-fn overlay() {
-    let place = Place::tmpfs("size=16m");
-    for name in ["replaced", "truncated", "deleted", "tree/a"] {
-        place.file(&format!("lower/etc/{name}"), SECRET);
-    }
-    for dir in ["upper", "work", "merged"] {
-        fs::create_dir(place.at(dir)).unwrap();
-    }
-    let options = format!(
-        "lowerdir={},upperdir={},workdir={}",
-        text(&place.at("lower")),
-        text(&place.at("upper")),
-        text(&place.at("work"))
-    );
-    let merged = place.at("merged");
-    run("mount", &["-t", "overlay", "-o", &options, "none", text(&merged)]);
-    let root = Root::offline(&merged).unwrap();
-    let entry = |name: &str| {
-        let path = image_path(&format!("/etc/{name}"));
-        let target = root.target(&path, Links::InRoot).unwrap().unwrap();
-        let meta = target.meta().unwrap().unwrap();
-        (target, meta)
-    };
-    let (target, meta) = entry("replaced");
-    let mut outcomes = vec![replace(&target, &meta, b"clean\n").unwrap()];
-    let (target, meta) = entry("truncated");
-    outcomes.push(truncate(&target, &meta).unwrap());
-    let (target, meta) = entry("deleted");
-    outcomes.push(delete(&target, &meta).unwrap());
-    let (target, _) = entry("tree");
-    delete_tree(&target, &mut |_, erase| outcomes.push(erase)).unwrap();
-    assert_eq!(outcomes.len(), 4);
-    for erase in outcomes {
-        assert!(matches!(&erase, Erase::NotErased { why } if why.contains("layer")), "{erase}");
-    }
-    assert_eq!(place.names("merged/etc"), ["replaced", "truncated"]);
-    assert_eq!(fs::read(place.at("merged/etc/replaced")).unwrap(), b"clean\n");
-    assert_eq!(fs::read(place.at("merged/etc/truncated")).unwrap(), b"");
-    assert_eq!(fs::read(place.at("lower/etc/deleted")).unwrap(), SECRET);
 }
 
 fn read_only() {

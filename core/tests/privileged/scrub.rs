@@ -7,6 +7,7 @@ use disinherit_core::apply::Progress;
 use disinherit_core::pipeline::{self, Job};
 use disinherit_core::policy::{Fragment, Settings};
 use disinherit_core::report::{Mode, Report};
+use disinherit_core::root::Root;
 use rustix::fs::{CWD, FileType, mknodat};
 
 use super::Add;
@@ -20,7 +21,7 @@ impl Progress for Quiet {
 }
 
 const SHADOW: &[u8] = b"root:$6$salt$0123456789abcdef:19700:0:99999:7:::\n";
-const KEY: &[u8] =
+pub(crate) const KEY: &[u8] =
     b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHlvbmRlciBzdGFuZHMgYSBrZXkgZm9yIHRlc3RzeHl6 x\n";
 
 pub(crate) fn add(add: Add<'_>) {
@@ -29,7 +30,7 @@ pub(crate) fn add(add: Add<'_>) {
     add("scrub::a_read_only_root", &[], Box::new(a_read_only_root));
 }
 
-fn image(place: &Place) {
+pub(crate) fn image(place: &Place) {
     place.file(
         "etc/passwd",
         b"root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n\
@@ -43,10 +44,15 @@ fn image(place: &Place) {
 }
 
 fn scrub(place: &Place, policy: &str) -> Report {
+    scrub_root(&place.root(), policy)
+}
+
+/// A scrub without sealing, erasing no more than the files.
+pub(crate) fn scrub_root(root: &Root, policy: &str) -> Report {
     let policy = format!("firstboot: false\nerase: files\n{policy}");
     let settings = Settings::new(Fragment::parse("policy", &policy).unwrap()).unwrap();
     let job = Job { settings: &settings, firstboot: None, mode: Mode::Scrub };
-    pipeline::run(&place.root(), &job, &mut Quiet).unwrap().1
+    pipeline::run(root, &job, &mut Quiet).unwrap().1
 }
 
 fn planted(place: &Place, path: &str, to: &str) {
