@@ -1,6 +1,7 @@
 //! All end-to-end tests in one program, so that what did not run is counted in one place.
 
 mod container;
+mod escape;
 mod firstboot;
 mod image;
 mod offline;
@@ -22,6 +23,9 @@ fn main() -> Result<ExitCode> {
     }
     let mut trials = Vec::new();
     trials.extend(container::trials());
+    if disinherit_tests::needs::full() {
+        trials.extend(escape::trials());
+    }
     trials.extend(firstboot::trials());
     trials.extend(image::trials());
     trials.extend(offline::trials());

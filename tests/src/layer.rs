@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::base::Base;
 use crate::command::run;
 use crate::{Context, Result};
 
@@ -46,6 +47,21 @@ impl Layer {
             .arg(options)
             .arg(layer.root()))
         .context(|| format!("layer over {}", tree.display()))?;
+        Ok(layer)
+    }
+
+    /// A copy of the tree of `base` in memory, with nothing below it.
+    ///
+    /// # Errors
+    /// When the machine refuses the mount, or the tree cannot be unpacked.
+    pub fn copy_of(base: &Base) -> Result<Self> {
+        let mounts = tempfile::Builder::new().prefix("disinherit-copy-").tempdir()?;
+        let layer = Self { mounts };
+        fs::create_dir(layer.root())?;
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=4g,mode=0755", "copy"])
+            .arg(layer.root()))?;
+        base.unpack_to(&layer.root())?;
         Ok(layer)
     }
 

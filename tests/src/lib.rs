@@ -14,6 +14,7 @@
 //! | [`promise`] | what `make demo` shows, one function for each boot |
 //! | [`tree`] | a snapshot of a tree and what differs between two |
 //! | [`timing`] | named steps with their times |
+//! | [`escape`] | planted credentials, controls, and a search of its own for what stays |
 //! | [`dist`] | the programs that `make dist` made |
 //! | [`command`], [`deadline`] | processes that die with the test; waiting for a condition, with a limit |
 //! | [`needs`] | what a test needs, and what happens where it is missing |
@@ -22,6 +23,7 @@ pub mod base;
 pub mod command;
 pub mod deadline;
 pub mod dist;
+pub mod escape;
 pub mod layer;
 pub mod needs;
 pub mod nspawn;

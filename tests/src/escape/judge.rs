@@ -1,0 +1,133 @@
+//! Runs the released program on a world and compares what it says with what is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::search::Search;
+use super::world::{World, unescape};
+use crate::command::said;
+use crate::{Context, Result, dist, failed};
+
+/// What one run said.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its exit code.
+    pub exit: i32,
+    /// Its report.
+    pub report: Value,
+}
+
+/// Scrubs the tree at `root` as a user would, with `options` besides.
+///
+/// # Errors
+/// When there is no report: the program refused or broke off.
+pub fn scrub(root: &Path, options: &[&str]) -> Result<Outcome> {
+    let output = Command::new(dist::plugin()?)
+        .args(["scrub", "--format", "json", "--root"])
+        .arg(root)
+        .arg("--firstboot")
+        .arg(dist::firstboot()?)
+        .args(options)
+        .output()
+        .context(|| "start the scrub".to_owned())?;
+    let exit = output.status.code().unwrap_or(-1);
+    let report = serde_json::from_slice(&output.stdout);
+    match report {
+        Ok(report) if exit < 2 => Ok(Outcome { exit, report }),
+        _ => Err(failed(format!(
+            "scrub {options:?}: exit code {exit}: {}",
+            shortened(&said(&output))
+        ))),
+    }
+}
+
+fn shortened(text: &str) -> &str {
+    text.get(text.len().saturating_sub(3000)..).unwrap_or(text)
+}
+
+impl Outcome {
+    /// Paths that a finding names.
+    pub fn named(&self) -> BTreeSet<PathBuf> {
+        let findings = self.report.get("findings").and_then(Value::as_array);
+        let path = |finding: &Value| Some(unescape(finding.get("path")?.as_str()?));
+        findings.into_iter().flatten().filter_map(path).collect()
+    }
+}
+
+/// Values that are readable, and how many files hold them without a finding that names the file.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// Index of each readable value and the files that hold it.
+    pub readable: BTreeMap<usize, BTreeSet<PathBuf>>,
+    /// Lines to print: files with values that nothing names.
+    pub unnamed: Vec<String>,
+}
+
+/// Searches the tree and looks each file up in the report.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn left(world: &World, outcome: &Outcome) -> Result<Left> {
+    let found = Search::new(world.secrets())?.tree(world.root())?;
+    let named = outcome.named();
+    let mut left = Left::default();
+    for (path, values) in found {
+        let is_named =
+            path.ancestors().take_while(|part| depth(part) >= 3).any(|part| named.contains(part))
+                || named.contains(&path);
+        for value in values {
+            left.readable.entry(value).or_default().insert(path.clone());
+            if !is_named {
+                left.unnamed.push(describe(world, value, &path));
+            }
+        }
+    }
+    Ok(left)
+}
+
+impl Left {
+    /// One line for each readable value.
+    pub fn lines(&self, world: &World) -> Vec<String> {
+        let line = |(value, paths): (&usize, &BTreeSet<PathBuf>)| {
+            paths.iter().map(|path| describe(world, *value, path)).collect::<Vec<_>>()
+        };
+        self.readable.iter().flat_map(line).collect()
+    }
+}
+
+/// A finding may name a folder as a whole, but `/home/ann` or `/etc` names nothing.
+fn depth(path: &Path) -> usize {
+    path.components().count().saturating_sub(1)
+}
+
+fn describe(world: &World, value: usize, path: &Path) -> String {
+    let secret = world.secrets().get(value);
+    let (kind, category) = secret.map_or(("?", "?"), |s| (s.kind.as_str(), s.category.as_str()));
+    format!("{} ({kind}, {category})", path.display())
+}
+
+/// Accounts whose password field is empty in passwd(5), shadow(5) or gshadow(5)'s users.
+///
+/// # Errors
+/// When a file is there and cannot be read.
+pub fn open_accounts(root: &Path) -> Result<Vec<String>> {
+    let mut open = Vec::new();
+    for name in ["etc/passwd", "etc/shadow", "etc/passwd-", "etc/shadow-"] {
+        let file = root.join(name);
+        if !file.exists() {
+            continue;
+        }
+        let text = std::fs::read(&file).context(|| format!("read {}", file.display()))?;
+        for row in text.split(|byte| *byte == b'\n') {
+            let fields: Vec<&[u8]> = row.split(|byte| *byte == b':').collect();
+            if fields.len() > 2 && fields.get(1).is_some_and(|field| field.is_empty()) {
+                let user = fields.first().map(|user| String::from_utf8_lossy(user).into_owned());
+                open.push(format!("{name}: {}", user.unwrap_or_default()));
+            }
+        }
+    }
+    Ok(open)
+}
