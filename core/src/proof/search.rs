@@ -118,6 +118,8 @@ pub fn search(
         let name = escape(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())).into_owned();
         let mut searched = 0;
         let mut listed: BTreeMap<u32, u32> = BTreeMap::new();
+        let (step, total) = (Step::Search, device.size());
+        listener(&Progress { subject: path, step, done: 0, total });
         read_all(&device, index.longest(), &mut |piece| {
             let overlap = usize::try_from(searched - piece.start).unwrap_or_default();
             index.find(piece.bytes, &mut |at, pattern| {
@@ -135,12 +137,7 @@ pub fn search(
                 }
             });
             searched = piece.start + piece.bytes.len() as u64;
-            listener(&Progress {
-                subject: path,
-                step: Step::Search,
-                done: searched,
-                total: device.size(),
-            });
+            listener(&Progress { subject: path, step, done: searched, total });
             end.is_none_or(|end| Instant::now() < end)
         })?;
         report.devices.push(Searched { device: name, size: device.size(), searched });

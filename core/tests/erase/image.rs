@@ -36,9 +36,31 @@ impl Image {
         Ok(image)
     }
 
+    /// Leaves only the file: a second file system with the same UUID is refused by some.
+    pub(crate) fn retire(&self) -> Result<(), Box<dyn Error>> {
+        self.unmount()?;
+        run(Command::new("losetup").arg("--detach").arg(&self.device)).map(drop)
+    }
+
+    /// Another image with the same bytes, mounted; this one is retired.
+    pub(crate) fn copy(&self) -> Result<Self, Box<dyn Error>> {
+        let copy = Self::backed(true, |file| {
+            run(Command::new("cp").arg("--sparse=always").args([&self.file, file])).map(drop)
+        })?;
+        copy.mount("")?;
+        Ok(copy)
+    }
+
     /// A loop device without a file system. It refuses to discard where its file lies on a ramfs,
     /// which cannot punch holes; a limit set in /sys would stay with the loop device for ever.
     pub(crate) fn unformatted(size: u64, discard: bool) -> Result<Self, Box<dyn Error>> {
+        Self::backed(discard, |file| Ok(File::create(file)?.set_len(size)?))
+    }
+
+    fn backed(
+        discard: bool,
+        make: impl FnOnce(&PathBuf) -> Result<(), Box<dyn Error>>,
+    ) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::Builder::new().prefix("erase-").tempdir()?;
         let ram = folder.path().join("ram");
         std::fs::create_dir(&ram)?;
@@ -46,7 +68,7 @@ impl Image {
             run(Command::new("mount").args(["-t", "ramfs", "ramfs"]).arg(&ram))?;
         }
         let file = ram.join("image");
-        File::create(&file)?.set_len(size)?;
+        make(&file)?;
         let point = folder.path().join("mnt");
         std::fs::create_dir(&point)?;
         let device = run(Command::new("losetup").args(["--find", "--show"]).arg(&file))?;

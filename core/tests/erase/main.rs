@@ -11,13 +11,17 @@
     reason = "a test"
 )]
 
-mod bench;
+mod crash;
 mod image;
 mod kill;
 mod plant;
 mod proof;
 mod remains;
+mod scrub;
+mod survivor;
 mod swap;
+mod whole;
+mod world;
 
 use std::error::Error;
 use std::path::Path;
@@ -31,11 +35,16 @@ fn main() -> ExitCode {
     if let Some(request) = std::env::var_os("DISINHERIT_ERASE_CHILD") {
         return kill::child(&request);
     }
+    if let Some(request) = std::env::var_os(crash::CHILD) {
+        return crash::child(&request);
+    }
     let mut trials = remains::trials();
-    trials.extend(bench::trials());
+    trials.extend(crash::trials());
     trials.extend(kill::trials());
     trials.extend(proof::trials());
+    trials.extend(survivor::trials());
     trials.extend(swap::trials());
+    trials.extend(whole::trials());
     let mut arguments = Arguments::from_args();
     // A program that another test starts holds our mount points between fork(2) and exec(2).
     arguments.test_threads.get_or_insert(1);
@@ -58,6 +67,19 @@ fn trial(
         }
         Ok(Completion::ignored_with(reason))
     })
+}
+
+/// One that runs where whole matrices are asked for: `DISINHERIT_FULL=1`, as `make test-full` says.
+fn full_trial(
+    name: &str,
+    tools: &'static [&'static str],
+    test: impl FnOnce() -> Outcome + Send + 'static,
+) -> Trial {
+    if std::env::var("DISINHERIT_FULL").is_ok_and(|value| value == "1") {
+        return trial(name, tools, test);
+    }
+    let ignored = || Ok(Completion::ignored_with("a part of the whole matrix: make test-full"));
+    Trial::ignorable_test(name, ignored)
 }
 
 fn missing(tools: &[&str]) -> Option<String> {

@@ -18,12 +18,28 @@ pub(crate) enum Class {
     Attribute,
     Target,
     Name,
+    /// In a file that is there, and that the scrub removes or edits.
+    Live,
+    Password,
+    LiveAttribute,
+    LiveTarget,
+    LiveName,
+    /// Deleted, and taken over by a file that is preallocated and there.
+    Journal,
 }
 
 impl Class {
     /// True when the secret was the content of a file.
     pub(crate) fn is_data(self) -> bool {
-        matches!(self, Self::Small | Self::Large | Self::Edited | Self::Truncated)
+        !matches!(
+            self,
+            Self::Attribute
+                | Self::Target
+                | Self::Name
+                | Self::LiveAttribute
+                | Self::LiveTarget
+                | Self::LiveName
+        )
     }
 }
 
@@ -54,14 +70,19 @@ pub(crate) fn plant(top: &Path) -> Result<Vec<Secret>, Box<dyn Error>> {
             secrets.push(Secret { class, text });
         }
     }
-    rustix::fs::sync();
+    sync(top)?;
     for (class, count) in plan {
         for number in 0..count {
             remove(&folder.join(format!("{class:?}-{number}")), class)?;
         }
     }
-    rustix::fs::sync();
+    sync(top)?;
     Ok(secrets)
+}
+
+/// Writes back the file system of `path`, and no other one.
+pub(crate) fn sync(path: &Path) -> std::io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(path)?)?)
 }
 
 fn write(path: &Path, class: Class, text: &str) -> Result<(), Box<dyn Error>> {
@@ -109,9 +130,9 @@ pub(crate) fn bulk(path: &Path, secret: &str) -> Result<(), Box<dyn Error>> {
     let free = rustix::fs::statvfs(path.parent().unwrap())?;
     let lines = usize::try_from(free.f_bavail * free.f_frsize / 33 * 9 / 10)?;
     fs::write(path, format!("{secret}\n").repeat(lines))?;
-    rustix::fs::sync();
+    sync(path)?;
     fs::remove_file(path)?;
-    rustix::fs::sync();
+    sync(path.parent().unwrap())?;
     Ok(())
 }
 
@@ -125,7 +146,7 @@ pub(crate) fn preallocate(top: &Path) -> Result<(), Box<dyn Error>> {
 
 /// 32 characters that occur nowhere else.
 pub(crate) fn token() -> Result<String, Box<dyn Error>> {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789XY";
     let mut random = [0; 32];
     loop {
         File::open("/dev/urandom")?.read_exact(&mut random)?;

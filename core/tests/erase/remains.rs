@@ -7,59 +7,24 @@ use disinherit_core::erase::{EraseMode, FileSystem, FsReport, Journal, Place, Wa
 use libtest_mimic::Trial;
 
 use crate::image::{BTRFS, EXT4, Image, Recipe, XFS, run};
-use crate::plant::{Class, bulk, nearly_fill, plant, preallocate, token};
+use crate::plant::{Class, bulk, plant, preallocate, token};
 use crate::{Outcome, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let journal = Recipe { options: "data=journal", ..EXT4 };
-    let inline = Recipe { mkfs: &["mkfs.ext4", "-q", "-O", "inline_data"], ..EXT4 };
-    let small = Recipe { mkfs: &["mkfs.ext4", "-q", "-b", "1024"], ..EXT4 };
     let discard = |recipe| Recipe { discard: true, ..recipe };
     let large = Recipe { mkfs: &["mkfs.ext4", "-q", "-b", "4096"], ..EXT4 };
-    let nearly_full = |image: &Image| nearly_fill(&image.point, 3 << 20);
-    let nothing = |_: &Image| Ok(());
     let ext4 = &["mkfs.ext4", "e2fsck"];
     vec![
-        trial("ext4", ext4, move || data_is_gone(EXT4, EraseMode::Auto, Way::Device, nothing)),
-        trial("ext4_fill", ext4, move || {
-            data_is_gone(discard(EXT4), EraseMode::Fill, Way::Device, nothing)
-        }),
+        trial("ext4_fill", ext4, move || data_is_gone(discard(EXT4), EraseMode::Fill, Way::Device)),
         trial("ext4_discard", ext4, move || {
-            data_is_gone(discard(large), EraseMode::Auto, Way::Trim, nothing)
+            data_is_gone(discard(large), EraseMode::Auto, Way::Trim)
         }),
         trial("ext4_trim_only", ext4, move || {
-            data_is_gone(discard(large), EraseMode::Trim, Way::Trim, nothing)
-        }),
-        trial("ext4_data_journal", ext4, move || {
-            data_is_gone(journal, EraseMode::Auto, Way::Device, nothing)
-        }),
-        trial("ext4_inline_data", ext4, move || {
-            data_is_gone(inline, EraseMode::Auto, Way::Device, nothing)
-        }),
-        trial("ext4_1k_blocks", ext4, move || {
-            data_is_gone(small, EraseMode::Auto, Way::Device, nothing)
-        }),
-        trial("ext4_nearly_full", ext4, move || {
-            data_is_gone(EXT4, EraseMode::Auto, Way::Device, nearly_full)
-        }),
-        trial("ext4_1k_nearly_full", ext4, move || {
-            data_is_gone(small, EraseMode::Auto, Way::Device, nearly_full)
-        }),
-        trial("xfs", &["mkfs.xfs"], move || {
-            data_is_gone(XFS, EraseMode::Auto, Way::Device, nothing)
-        }),
-        trial("xfs_discard", &["mkfs.xfs"], move || {
-            data_is_gone(discard(XFS), EraseMode::Auto, Way::Device, nothing)
-        }),
-        trial("xfs_nearly_full", &["mkfs.xfs"], move || {
-            data_is_gone(XFS, EraseMode::Auto, Way::Device, nearly_full)
+            data_is_gone(discard(large), EraseMode::Trim, Way::Trim)
         }),
         trial("blocks_of_a_preallocated_file_are_counted_on_ext4", ext4, move || adopted(EXT4)),
         trial("blocks_of_a_preallocated_file_are_counted_on_xfs", &["mkfs.xfs"], move || {
             adopted(XFS)
-        }),
-        trial("btrfs_discard", &["mkfs.btrfs"], move || {
-            data_is_gone(BTRFS, EraseMode::Auto, Way::Trim, nothing)
         }),
         trial("btrfs_without_discard", &["mkfs.btrfs"], announced_on_btrfs),
         trial("trim_without_discard_does_not_count", ext4, trim_does_not_count),
@@ -67,15 +32,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn data_is_gone(
-    recipe: Recipe,
-    mode: EraseMode,
-    way: Way,
-    prepare: impl Fn(&Image) -> Outcome,
-) -> Outcome {
+fn data_is_gone(recipe: Recipe, mode: EraseMode, way: Way) -> Outcome {
     let image = Image::new(recipe)?;
     let secrets = plant(&image.point)?;
-    prepare(&image)?;
     let before = image.taken();
     let report = erase(&FileSystem::of(&image.point)?, mode, &mut |_| ())?;
     assert_eq!(report.way, way, "{report:?}");
