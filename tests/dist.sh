@@ -13,7 +13,14 @@ built=${CARGO_TARGET_DIR:-target}/$target/release
 dist=build/dist
 mkdir -p $dist
 
-cargo build --quiet --release --target "$target" --package disinherit-firstboot
+# firstboot lies in every image: see firstboot/no-unwind.ld, and compact tables of relocations.
+cargo rustc --quiet --release --target "$target" --package disinherit-firstboot --bin disinherit-firstboot -- \
+    -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg="-Wl,-T,$PWD/firstboot/no-unwind.ld" \
+    -C link-arg=-Wl,-z,pack-relative-relocs
+cargo tree --package disinherit-firstboot --edges normal --prefix none --no-dedupe --format '{p}' |
+    sed 's/ (.*//; /^$/d' | sort -u >$dist/disinherit-firstboot.crates
+# A C library older than the packed relocations would leave a program that cannot start.
+"$built/disinherit-firstboot" --version >/dev/null
 cargo build --quiet --release --target "$target" --package packer-plugin-disinherit
 install -m 0755 "$built/disinherit-firstboot" $dist/
 rm -f $dist/packer-plugin-disinherit

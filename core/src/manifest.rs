@@ -119,8 +119,7 @@ pub struct KeyHash(pub [u8; 32]);
 impl KeyHash {
     /// Hash of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        use sha2::Digest as _;
-        Self(sha2::Sha256::digest(bytes).into())
+        Self(hmac_sha256::Hash::hash(bytes))
     }
 
     /// 64 lower-case hexadecimal digits, the form in the manifest.

@@ -36,7 +36,6 @@ mod trial;
 mod turn;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use disinherit_core::Result;
 use disinherit_core::root::Root;
@@ -45,19 +44,22 @@ use cli::Command;
 use decision::Reason;
 use phase::Phase;
 
-/// Runs the command line; the exit codes are in [`cli::HELP`].
-pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs the command line and returns the exit code; these are in [`cli::HELP`].
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     match Command::parse(arguments).and_then(run) {
         Ok(code) => code,
         Err(error) => {
             out::complain(error.report());
-            ExitCode::from(error.kind().exit_code())
+            error.kind().exit_code()
         }
     }
 }
 
-fn run(command: Command) -> Result<ExitCode> {
-    let open = |open: bool| if open { ExitCode::SUCCESS } else { ExitCode::from(1) };
+const OPEN: u8 = 0;
+const CLOSED: u8 = 1;
+
+fn run(command: Command) -> Result<u8> {
+    let open = |open: bool| if open { OPEN } else { CLOSED };
     match command {
         Command::Help => out::say(cli::HELP.trim_end()),
         Command::Version => out::say(env!("CARGO_PKG_VERSION")),
@@ -99,7 +101,7 @@ fn run(command: Command) -> Result<ExitCode> {
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(OPEN)
 }
 
 fn run_early() -> Result<()> {
@@ -123,13 +125,13 @@ fn run_gate() -> Result<bool> {
     let root = Root::live()?;
     let _turn = turn::take(&root)?;
     let decision = gate::run(&root, &mut |_| Ok(()))?;
+    if decision.reason != Reason::NotSealed {
+        decision.publish(&root)?;
+    }
     out::say(decision.text());
     if decision.reason == Reason::KeyAccepted && decision.datasource.is_none() {
         // cloud-init prints this itself.
         out::say(host_keys::announcement(&root)?);
-    }
-    if decision.reason != Reason::NotSealed {
-        decision.publish(&root)?;
     }
     Ok(decision.open)
 }

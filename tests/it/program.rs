@@ -16,9 +16,24 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("program::starts_without_any_c_library", CHROOT, starts_without_any_c_library),
         trial("program::starts_on_old_kernels", &[Need::Dist], starts_on_old_kernels),
+        trial("program::firstboot_stays_small", &[Need::Dist], firstboot_stays_small),
         trial("program::asks_before_it_scrubs_the_running_system", CHROOT, asks_first),
         trial("program::says_what_is_wrong", TREE, says_what_is_wrong),
     ]
+}
+
+/// It lies in every image, and runs before anything else does: what is not in it cannot break there.
+fn firstboot_stays_small() -> Result {
+    const BYTES: u64 = 1_500_000;
+    const CRATES: usize = 25;
+    let program = dist::firstboot()?;
+    let size = fs::metadata(&program)?.len();
+    expect(size < BYTES, || {
+        format!("{} has {size} bytes, {BYTES} are allowed", program.display())
+    })?;
+    let text = fs::read_to_string(program.with_extension("crates"))?;
+    let crates: std::collections::BTreeSet<&str> = text.lines().collect();
+    expect((2..CRATES).contains(&crates.len()), || format!("{} crates: {crates:?}", crates.len()))
 }
 
 /// A chroot that holds nothing but the program.

@@ -6,7 +6,6 @@ mod weakness;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use sha2::{Digest as _, Sha256};
 
 pub use blob::{Curve, Kind};
 pub use weakness::Weakness;
@@ -16,14 +15,13 @@ use blob::{Key, parse};
 /// The fingerprint that `ssh-keygen -l` prints, `SHA256:` and 43 characters of base64. That of a
 /// certificate is that of the key inside it; that of an unknown blob is over its bytes.
 pub fn fingerprint(blob: &[u8]) -> String {
-    let plain = plain(blob);
-    format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(plain.as_deref().unwrap_or(blob))))
+    format!("SHA256:{}", STANDARD_NO_PAD.encode(digest(blob)))
 }
 
 /// SHA-256 of the plain key blob, of the inner key for a certificate: what a deny list compares.
 pub fn digest(blob: &[u8]) -> [u8; 32] {
     let plain = plain(blob);
-    Sha256::digest(plain.as_deref().unwrap_or(blob)).into()
+    hmac_sha256::Hash::hash(plain.as_deref().unwrap_or(blob))
 }
 
 /// The kind of key; [`Kind::Unknown`] when the type is not known or the blob is cut or malformed.
