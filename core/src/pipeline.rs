@@ -6,10 +6,10 @@ use crate::disk::{Disk, Secrets};
 use crate::facts::Facts;
 use crate::live;
 use crate::manifest::{self, BootPolicy, Manifest};
-use crate::plan::{self, Plan, SEAL, Step};
+use crate::plan::{self, Plan, Step};
 use crate::policy::{EraseMode, Settings};
 use crate::reach::Reach;
-use crate::report::{Done, Finding, Mode, Report, Residual, SCHEMA, Summary};
+use crate::report::{Done, Finding, Mode, Report, Residual, SCHEMA, Summary, left};
 use crate::root::Root;
 use crate::seal::{self, Installed};
 use crate::{Error, Result};
@@ -64,7 +64,7 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
         report.actions = apply::planned(&plan);
         report.findings.clone_from(&plan.findings);
         if job.mode == Mode::Audit {
-            report.findings.extend(plan.steps.iter().flat_map(|s| left(job.settings, s)));
+            report.findings.extend(left(job.settings, &facts, &plan));
         }
     }
     worst_first(&mut report.findings);
@@ -131,8 +131,8 @@ fn manifest_of(root: &Root, settings: &Settings, facts: &Facts) -> Result<Manife
 /// What a fresh discovery says: whatever a plan would still change was not changed.
 fn verify(root: &Root, job: &Job<'_>, after: &Facts) -> Result<Vec<Finding>> {
     let plan = make_plan(root, job, after)?;
-    let mut findings = plan.findings;
-    findings.extend(plan.steps.iter().flat_map(|s| left(job.settings, s)));
+    let mut findings = left(job.settings, after, &plan);
+    findings.extend(plan.findings);
     Ok(findings)
 }
 
@@ -152,19 +152,6 @@ fn worst_first(findings: &mut [Finding]) {
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.path.cmp(&b.path)));
 }
 
-/// A step that is still to do, as findings.
-fn left(settings: &Settings, step: &Step) -> Vec<Finding> {
-    step.rules
-        .iter()
-        .filter(|rule| rule.as_str() != SEAL)
-        .map(|rule| {
-            let subject = (!step.subjects.is_empty()).then(|| step.subjects.join(", "));
-            let remedy = "run scrub".to_owned();
-            Finding::of_rule(settings, rule, step.path.clone(), subject, remedy)
-        })
-        .collect()
-}
-
 fn blank(root: &Root, mode: Mode, facts: &Facts) -> Report {
     Report {
         schema: SCHEMA,
@@ -173,6 +160,7 @@ fn blank(root: &Root, mode: Mode, facts: &Facts) -> Report {
         root: root.host_path().display().to_string(),
         live: root.is_live(),
         exit_code: 0,
+        fail_on: None,
         summary: Summary::default(),
         actions: Vec::new(),
         findings: Vec::new(),

@@ -96,6 +96,7 @@ fn full() -> Report {
         root: "/mnt".into(),
         live: false,
         exit_code: 0,
+        fail_on: None,
         summary: Summary::default(),
         actions: vec![Done {
             rules: vec!["r".into()],

@@ -62,6 +62,10 @@ pub enum Format {
     Text,
     /// For programs; schema in docs/report.schema.json.
     Json,
+    /// SARIF 2.1.0, for code hosts and editors.
+    Sarif,
+    /// One self-contained page, for a browser or a mail.
+    Html,
 }
 
 /// Options of `audit`.

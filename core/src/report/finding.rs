@@ -8,6 +8,9 @@ use crate::facts::{Hit, Note, Problem};
 use crate::plan::{REMOVE_USERS, UNREADABLE};
 use crate::policy::Settings;
 
+/// The remedy of what a scrub with the same policy changes.
+pub(crate) const RUN_SCRUB: &str = "run scrub";
+
 /// Something that was found and stays; never contains the secret itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {

@@ -2,11 +2,17 @@
 //! discovery, not from what apply believes. The JSON form has the schema `docs/report.schema.json`.
 
 mod finding;
+mod html;
+mod left;
+mod sarif;
 mod text;
 
 use serde::{Deserialize, Serialize};
 
 pub use finding::Finding;
+pub use html::html;
+pub(crate) use left::left;
+pub use sarif::sarif;
 pub use text::text;
 
 use crate::ImagePath;
@@ -35,6 +41,9 @@ pub struct Report {
     pub live: bool,
     /// The exit code that follows from this report.
     pub exit_code: u8,
+    /// Findings of this severity and above fail the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail_on: Option<Severity>,
     /// The counts that a person reads first.
     pub summary: Summary,
     /// What was done or, for a dry run, would be done.
@@ -171,6 +180,7 @@ impl Report {
     /// Counts again and derives the exit code: 3 when a step failed, 1 when something remains,
     /// else 0. `strict` makes residual risks fail too.
     pub fn conclude(&mut self, fail_on: Severity, strict: bool) {
+        self.fail_on = Some(fail_on);
         self.summary.findings = self.findings.len();
         self.summary.failing = self.failing(fail_on);
         self.summary.failed = self.actions.iter().filter(|a| a.error.is_some()).count();

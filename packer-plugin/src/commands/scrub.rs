@@ -129,6 +129,8 @@ fn expect_keys(request: &Request, settings: &Settings, report: &mut Report) {
 fn publish(request: &Request, plan: &Plan, report: &Report, events: &Events) -> Result<()> {
     let text = match request.format {
         Format::Json => report.json(),
+        Format::Sarif => report::sarif(report),
+        Format::Html => report::html(report),
         Format::Text => {
             let steps: String = match request.mode {
                 Mode::DryRun => plan.steps.iter().map(|step| format!("{step}\n")).collect(),
