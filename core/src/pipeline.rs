@@ -2,7 +2,7 @@
 
 use crate::apply::{self, Progress};
 use crate::discover::discover;
-use crate::disk::{Disk, Secrets};
+use crate::disk::{Disk, Secrets, Touched};
 use crate::facts::Facts;
 use crate::live;
 use crate::manifest::{self, BootPolicy, Manifest};
@@ -47,13 +47,16 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
             plan = make_plan(root, job, &facts)?;
         }
         let secrets = Secrets::remember(root, &plan, job.settings)?;
+        let mut touched = Touched::default();
+        touched.look(root, &plan, job.settings.proof)?;
         let burns = job.settings.erase != EraseMode::Off;
         report.actions.extend(apply::apply(root, &plan, burns, progress)?);
         live::sync(root);
         report.residual = files_left(&report);
         let disk = disk
             .erase(job.settings.erase, &mut report, progress)
-            .and_then(|()| disk.prove(&secrets, job.settings, &mut report, progress));
+            .and_then(|()| touched.look(root, &plan, job.settings.proof))
+            .and_then(|()| disk.prove(&secrets, &touched, job.settings, &mut report, progress));
         let after = discover(root, job.settings).and_then(|after| verify(root, job, &after));
         // Something was written: an error is neither a refusal nor a reason to say nothing.
         let failed =

@@ -72,7 +72,7 @@ fn erased() -> FsReport {
 
 fn proof() -> SearchReport {
     SearchReport {
-        devices: vec![Searched { device: "/dev/vda1".into(), size: 2, searched: 2 }],
+        devices: vec![Searched { device: "/dev/vda1".into(), size: 2, wanted: 2, searched: 2 }],
         secrets: 1,
         not_provable: 0,
         hits: vec![Hit {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use disinherit_core::Result;
 use disinherit_core::catalogue::Severity;
-use disinherit_core::policy::{EraseMode, ProofMode};
+use disinherit_core::policy::{EraseMode, Limit, ProofMode};
 
 use crate::config::parse;
 use crate::plugin::{Invocation, describe_json, serve};
@@ -109,9 +109,12 @@ pub struct ScrubArgs {
     /// How free space and journal are treated: auto, trim, fill, files, off [default: auto]
     #[arg(long, value_name = "HOW", value_parser = parse::<EraseMode>)]
     pub erase: Option<EraseMode>,
-    /// How much of the raw disk is searched for what was removed: full, off
+    /// How much of the raw disk is searched for what was removed: full, touched, off [default: full]
     #[arg(long, value_name = "HOW", value_parser = parse::<ProofMode>)]
     pub proof: Option<ProofMode>,
+    /// How long that search may take, for example 10m; what was not searched is said
+    #[arg(long, value_name = "DURATION", value_parser = parse::<Limit>)]
+    pub proof_limit: Option<Limit>,
     /// Every finding and every residual risk counts
     #[arg(long)]
     pub strict: bool,
@@ -226,7 +229,7 @@ mod tests {
     #[test]
     fn what_the_provisioner_passes_is_understood() {
         let line = "p scrub --live --yes --packer --cleanup /tmp/d --policy /tmp/d/options.yaml \
-            --erase auto --proof full --fail-on high --firstboot none --strict \
+            --erase auto --proof touched --proof-limit 90s --fail-on high --firstboot none --strict \
             --power-off-after 20";
         let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
         let Command::Scrub(args) = parse(&line).unwrap().command else { panic!("not scrub") };

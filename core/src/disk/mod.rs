@@ -1,29 +1,36 @@
 //! Below the files: free space and journals are treated, then the devices are searched for what was
 //! removed. A hit is treated once more; what is still there then is a finding.
 
+mod attributes;
+mod prove;
 mod secrets;
 mod survivors;
+mod touched;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use secrets::Secrets;
 pub use survivors::PROOF;
-use survivors::survivors;
+pub use touched::Touched;
 
 use crate::apply::Progress;
 use crate::erase::{self, EraseMode, FileSystem, FsReport};
-use crate::policy::{ProofMode, Settings};
-use crate::proof::{self, SearchReport, Where};
 use crate::reach::Reach;
 use crate::report::{Report, Residual};
 use crate::root::Root;
 use crate::{Error, ImagePath, Result};
 
+/// A file system that is treated as a whole, and where it is mounted in the image.
+#[derive(Debug)]
+struct Volume {
+    at: ImagePath,
+    fs: FileSystem,
+}
+
 /// The file systems of an image, as far as they can be treated as a whole.
 #[derive(Debug, Default)]
 pub struct Disk {
-    systems: Vec<FileSystem>,
+    volumes: Vec<Volume>,
     unknown: Vec<Residual>,
 }
 
@@ -36,7 +43,7 @@ impl Disk {
     pub fn discover(root: &Root, reach: &Reach, mode: EraseMode) -> Result<Self> {
         let mut disk = Self::default();
         for mount in reach.volumes() {
-            disk.add(&root.host_path().join(mount.at.relative()), mode)?;
+            disk.add(root, &mount.at, mode)?;
         }
         if !reach.volumes().any(|mount| mount.at == ImagePath::root()) {
             let why = "it is a folder of a larger file system, no file system on a block device, \
@@ -46,7 +53,9 @@ impl Disk {
         Ok(disk)
     }
 
-    fn add(&mut self, point: &Path, mode: EraseMode) -> Result<()> {
+    fn add(&mut self, root: &Root, at: &ImagePath, mode: EraseMode) -> Result<()> {
+        let point = root.host_path().join(at.relative());
+        let point = point.as_path();
         match FileSystem::of(point) {
             Ok(fs) if !fs.is_whole() => {
                 self.leave(point, mode, "it is a part of a larger file system".into())
@@ -55,7 +64,7 @@ impl Disk {
                 self.leave(point, mode, "it is mounted read-only".into())
             }
             Ok(fs) => {
-                self.systems.push(fs);
+                self.volumes.push(Volume { at: at.clone(), fs });
                 Ok(())
             }
             Err(error) => self.leave(point, mode, error.report()),
@@ -88,62 +97,15 @@ impl Disk {
         told: &mut dyn Progress,
     ) -> Result<()> {
         report.residual.extend(self.unknown.iter().cloned());
-        for fs in &self.systems {
-            let done = erase_one(fs, mode, told)?;
+        for volume in &self.volumes {
+            let done = erase_one(&volume.fs, mode, told)?;
             report.residual.extend(done.residual.iter().map(|r| Residual::below(&done.point, r)));
             report.erased.push(done);
         }
-        Ok(())
-    }
-
-    /// Searches the devices for `secrets`; a hit outside of live files is treated once more.
-    ///
-    /// # Errors
-    /// A device that cannot be read.
-    pub fn prove(
-        &self,
-        secrets: &Secrets,
-        settings: &Settings,
-        report: &mut Report,
-        told: &mut dyn Progress,
-    ) -> Result<()> {
-        let devices: BTreeSet<PathBuf> =
-            self.systems.iter().map(|fs| fs.device().to_owned()).filter(|d| d.exists()).collect();
-        if settings.proof == ProofMode::Off || devices.is_empty() || secrets.needles.is_empty() {
-            if !secrets.needles.is_empty() {
-                report.residual.push(Residual::unsearched(settings.proof == ProofMode::Off));
-            }
-            return Ok(());
-        }
-        let devices: Vec<PathBuf> = devices.into_iter().collect();
-        let mut found = search(&devices, &self.systems, secrets, told)?;
-        if found.hits.iter().any(|hit| !matches!(hit.place, Where::File(_))) {
-            for fs in &self.systems {
-                erase_one(fs, settings.erase, told)?;
-            }
-            found = search(&devices, &self.systems, secrets, told)?;
-        }
-        report.findings.extend(survivors(&found, secrets));
-        report.proof = Some(found);
         Ok(())
     }
 }
 
 fn erase_one(fs: &FileSystem, mode: EraseMode, told: &mut dyn Progress) -> Result<FsReport> {
     erase::erase(fs, mode, &mut |at| told.phase(&format!("{:?}", at.step), at.done, at.total))
-}
-
-fn search(
-    devices: &[PathBuf],
-    systems: &[FileSystem],
-    secrets: &Secrets,
-    told: &mut dyn Progress,
-) -> Result<SearchReport> {
-    let mut found = proof::search(devices, &secrets.needles, None, &mut |at| {
-        told.phase("Search", at.done, at.total);
-    })?;
-    for fs in systems {
-        proof::locate(fs, &mut found)?;
-    }
-    Ok(found)
 }

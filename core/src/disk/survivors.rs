@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Secrets;
 use crate::ImagePath;
 use crate::catalogue::Severity;
+use crate::policy::Settings;
 use crate::proof::{Hit, SearchReport, Where};
 use crate::report::Finding;
 
@@ -27,14 +28,20 @@ const PUBLIC: &[&str] = &[
 ];
 
 /// A finding per hit, but one for all that a live file has in common with what went, and none for
-/// the files of packages.
-pub(super) fn survivors(found: &SearchReport, secrets: &Secrets) -> Vec<Finding> {
+/// the files of packages and those that policy keeps.
+pub(super) fn survivors(
+    found: &SearchReport,
+    secrets: &Secrets,
+    settings: &Settings,
+) -> Vec<Finding> {
+    let kept = |file: &ImagePath| settings.allow.paths.iter().any(|p| p.matches(file));
     let mut told = BTreeSet::new();
     let mut findings = Vec::new();
     for hit in &found.hits {
         let tell = match &hit.place {
             Where::File(file) => {
                 !PUBLIC.iter().any(|top| file.starts_with(&ImagePath::literal(top)))
+                    && !kept(file)
                     && told.insert((secrets.name(hit.secret), file.clone()))
             }
             _ => true,
@@ -81,6 +88,7 @@ const REMEDY: &str =
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Fragment;
 
     #[test]
     fn a_hit_in_a_live_file_is_no_failure_and_one_in_a_free_block_is() {
@@ -104,6 +112,9 @@ mod tests {
             more: 0,
             blind: Vec::new(),
         };
-        assert_eq!(survivors(&found, &secrets).len(), 2);
+        let policy = |text| Settings::new(Fragment::parse("p", text).unwrap()).unwrap();
+        assert_eq!(survivors(&found, &secrets, &policy("")).len(), 2);
+        let kept = policy("allow: {paths: [/srv/x]}");
+        assert_eq!(survivors(&found, &secrets, &kept).len(), 1);
     }
 }

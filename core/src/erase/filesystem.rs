@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{major, minor};
 
 use super::device::Device;
+use crate::path::escape;
 use crate::reach::unoctal;
 use crate::{Error, Result};
 
@@ -73,6 +74,16 @@ impl FileSystem {
     /// The block device it lies on; for a file system of several devices the first one.
     pub fn device(&self) -> &Path {
         &self.device
+    }
+
+    /// The device as reports write it.
+    pub(crate) fn device_text(&self) -> String {
+        escape(self.device.as_os_str().as_bytes()).into_owned()
+    }
+
+    /// The number of the device, as stat(2) tells it of every file of the file system.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// True when it is mounted read-only.

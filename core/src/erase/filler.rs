@@ -77,6 +77,17 @@ impl Fillers {
         spare.map_err(|e| fs.failed("make a filler on", e))
     }
 
+    /// One more empty file, `None` when there is no room for it.
+    ///
+    /// # Errors
+    /// It cannot be made for another reason.
+    pub(super) fn another(&mut self, fs: &FileSystem) -> Result<Option<File>> {
+        match self.create() {
+            Err(Errno::NOSPC | Errno::DQUOT) => Ok(None),
+            file => Ok(Some(file.map_err(|e| fs.failed("make a filler on", e))?)),
+        }
+    }
+
     /// Makes one more empty file and returns its inode, `None` when no inode is free.
     ///
     /// # Errors

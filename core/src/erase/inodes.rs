@@ -20,7 +20,7 @@ const WIDE: u64 = 0x80;
 /// `EXT4_BG_INODE_UNINIT`: no inode of the group was ever used.
 const UNUSED_GROUP: u64 = 0x1;
 /// `EXT4_EXT_MAGIC`, little-endian, where a file's extent tree begins.
-const EXTENTS: [u8; 2] = [0x0a, 0xf3];
+pub(super) const EXTENTS: [u8; 2] = [0x0a, 0xf3];
 /// Where the 60 bytes of block map, extents or content begin in an inode.
 const CONTENT: usize = 0x28;
 /// What one read of a table takes; a multiple of every size of an inode.

@@ -15,12 +15,14 @@ mod filler;
 mod freeze;
 mod held;
 mod inodes;
+pub(crate) mod journal;
 mod preallocated;
 mod report;
 mod run;
 mod scan;
 pub mod swap;
 mod tunable;
+mod turnover;
 pub(crate) mod walk;
 
 pub use crate::policy::EraseMode;
@@ -101,7 +103,7 @@ fn treat(run: &mut Run<'_>, report: &mut FsReport) -> Result<()> {
         Ok(()) => by_device(run, report, device.as_ref())?,
         Err(why) => by_files(run, report, why, superblock.unwrap_or_default())?,
     }
-    journal(run, report, superblock)?;
+    journal::treat(run, report, superblock, device.as_ref())?;
     remaining(run.fs, report);
     if let Some(device) = device.filter(|_| matches!(run.fs.fstype(), "ext4" | "xfs")) {
         report.residual.extend(preallocated::residual(run, &device)?);
@@ -211,37 +213,6 @@ fn count(report: &mut FsReport, tally: Tally) {
     report.written += tally.written;
     report.left += tally.left;
     report.inodes += tally.inodes;
-}
-
-/// Last, because everything before writes to the journal again.
-fn journal(run: &mut Run<'_>, report: &mut FsReport, superblock: Option<Superblock>) -> Result<()> {
-    let fs = run.fs;
-    match fs.fstype() {
-        "ext4" | "ext3" if superblock.is_none_or(|s| s.journal) => {}
-        "xfs" => {
-            let why = "no call overwrites the log of a mounted xfs";
-            let remedy = "unmount it and run xfs_repair -L on the device";
-            report.remains(Place::Journal, None, why, remedy);
-            return Ok(());
-        }
-        _ => {
-            report.journal = Journal::None;
-            return Ok(());
-        }
-    }
-    run.begin(Step::Journal, 0)?;
-    fs.sync()?;
-    match sys_erase::checkpoint(&fs.root) {
-        Ok(()) => report.journal = Journal::Overwritten,
-        Err(Errno::NODEV | Errno::OPNOTSUPP) => report.journal = Journal::None,
-        Err(Errno::NOTTY) => {
-            let why = "the kernel cannot overwrite a journal in use (Linux 5.14 and later can)";
-            let remedy = "unmount it, then tune2fs -O ^has_journal and tune2fs -j";
-            report.remains(Place::Journal, None, why, remedy);
-        }
-        Err(error) => return Err(fs.failed("overwrite the journal of", error)),
-    }
-    Ok(())
 }
 
 /// What the way that was taken never reaches.

@@ -36,7 +36,7 @@ fn read(
     rest: &mut Vec<ImagePath>,
     each: &mut dyn FnMut(&ImagePath, &Extent),
 ) -> Result<()> {
-    of_file(directory, path, each);
+    of_file(directory, &mut |extent| each(path, extent));
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     for entry in Dir::read_from(directory).map_err(|e| failed(path, e))? {
         let entry = entry.map_err(|e| failed(path, e))?;
@@ -56,7 +56,7 @@ fn read(
                 let file: Result<OwnedFd, _> =
                     rustix::fs::openat(directory, name, flags, Mode::empty());
                 if let Ok(file) = file {
-                    of_file(&File::from(file), &below, each);
+                    of_file(&File::from(file), &mut |extent| each(&below, extent));
                 }
             }
             _ => {}
@@ -65,11 +65,12 @@ fn read(
     Ok(())
 }
 
-fn of_file(file: &File, path: &ImagePath, each: &mut dyn FnMut(&ImagePath, &Extent)) {
+/// Calls `each` with every extent of one file that has an address; none where there is no map.
+pub(crate) fn of_file(file: &File, each: &mut dyn FnMut(&Extent)) {
     let mut at = 0;
     loop {
         let Ok(batch) = sys::fiemap(file, at) else { return };
-        batch.iter().filter(|e| e.has_address()).for_each(|extent| each(path, extent));
+        batch.iter().filter(|e| e.has_address()).for_each(&mut *each);
         match batch.last() {
             Some(last) if !last.is_last() => at = last.logical_end(),
             _ => return,

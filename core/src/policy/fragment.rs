@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Pattern, Rule, Severity};
 use crate::manifest::{InjectedPassword, SealedKeys};
+use crate::policy::Limit;
 use crate::{Error, Result};
 
 /// One policy file; every key is optional and unknown keys are errors.
@@ -48,6 +49,9 @@ pub struct Fragment {
     /// How far the raw disk is searched afterwards; `full` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<ProofMode>,
+    /// How long that search may take, for example `10m`; no limit by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof_limit: Option<Limit>,
     /// Findings that fail the run: this severity and above; `high` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fail_on: Option<Severity>,
@@ -122,6 +126,9 @@ pub enum ProofMode {
     /// Every block device below the root.
     #[default]
     Full,
+    /// Where the files stood that change or go, their new places, journals and swap; all of a
+    /// device whose file system does not tell where blocks lie.
+    Touched,
     /// Not at all; the report says so.
     Off,
 }
@@ -159,6 +166,7 @@ impl Fragment {
             injected_password: later.injected_password.or(self.injected_password),
             erase: later.erase.or(self.erase),
             proof: later.proof.or(self.proof),
+            proof_limit: later.proof_limit.or(self.proof_limit),
             fail_on: later.fail_on.or(self.fail_on),
             strict: later.strict.or(self.strict),
             ..self

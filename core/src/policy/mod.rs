@@ -4,8 +4,10 @@
 //! keys refused. Fragments merge in order, later ones win, lists add up. [`Settings`] is the
 //! validated result, the only one that planning sees.
 
+pub mod duration;
 mod fragment;
 mod settings;
 
+pub use duration::Limit;
 pub use fragment::{Allow, EraseMode, Fragment, MachineId, ProofMode, Switch};
 pub use settings::Settings;

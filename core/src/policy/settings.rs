@@ -1,6 +1,7 @@
 //! The validated policy; the only one that planning sees.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::catalogue::{Catalogue, Default as RuleDefault, Rule, Severity};
 use crate::manifest::{InjectedPassword, SealedKeys};
@@ -32,6 +33,8 @@ pub struct Settings {
     pub erase: EraseMode,
     /// How far the raw disk is searched afterwards.
     pub proof: ProofMode,
+    /// How long that search may take.
+    pub proof_limit: Option<Duration>,
     /// Findings of this severity and above fail the run.
     pub fail_on: Severity,
     /// Residual risks fail the run too.
@@ -83,6 +86,7 @@ impl Settings {
             injected_password: fragment.injected_password.unwrap_or_default(),
             erase: fragment.erase.unwrap_or_default(),
             proof: fragment.proof.unwrap_or_default(),
+            proof_limit: fragment.proof_limit.map(|limit| limit.0),
             fail_on: if strict {
                 Severity::Low
             } else {

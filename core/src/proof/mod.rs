@@ -11,6 +11,7 @@ mod search;
 
 pub use locate::locate;
 pub use needles::{Form, Needles, Provable};
-pub use search::{Hit, SearchReport, Searched, Where, search};
+pub use search::{Area, Hit, SearchReport, Searched, Where, search, search_areas};
 
+pub(crate) use needles::Parts;
 pub(crate) use search::find_first;

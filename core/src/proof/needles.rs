@@ -17,6 +17,9 @@ const WHOLE: usize = 48;
 const SPACING: usize = 2048;
 /// Pieces of one secret at most.
 const MOST: usize = 64;
+/// Pieces with all their forms that are kept for all secrets together; of later secrets the first
+/// piece alone. Some 50 MB of memory with the index.
+const ALL: usize = 200_000;
 /// Bits per byte below which a piece is too regular to be telling.
 const ENTROPY: f64 = 3.5;
 
@@ -51,6 +54,13 @@ pub(super) struct Pattern {
     pub(super) form: Form,
 }
 
+/// How much of one secret was seen, and whether a piece of it was kept.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Parts {
+    length: usize,
+    kept: bool,
+}
+
 /// Telling pieces of secrets. They never leave this memory, which is overwritten when dropped.
 #[derive(Default)]
 pub struct Needles {
@@ -70,14 +80,31 @@ impl Needles {
     /// A file that is longer than a block gives a piece for every 2 KiB, 64 at most. Pieces come
     /// from the inside, because the first bytes of keys are alike.
     pub fn add(&mut self, number: u32, secret: &[u8]) -> Provable {
-        let verdict = if secret.len() < SHORTEST {
-            Provable::TooShort
-        } else {
-            let before = self.patterns.len();
-            for piece in pieces(secret) {
+        let mut tally = Parts::default();
+        self.add_part(number, secret, &mut tally);
+        self.count(tally)
+    }
+
+    /// Keeps pieces of one part of a secret. [`Needles::count`] ends it.
+    pub(crate) fn add_part(&mut self, number: u32, part: &[u8], tally: &mut Parts) {
+        tally.length = tally.length.saturating_add(part.len());
+        let full = self.patterns.len() >= ALL;
+        for piece in pieces(part) {
+            if !full {
                 self.keep(number, piece);
+            } else if !tally.kept {
+                self.push(number, Form::Plain, Zeroizing::new(piece.to_vec()));
             }
-            if self.patterns.len() > before { Provable::Yes } else { Provable::TooRegular }
+            tally.kept = true;
+        }
+    }
+
+    /// Counts the secret whose parts were added.
+    pub(crate) fn count(&mut self, tally: Parts) -> Provable {
+        let verdict = match tally {
+            Parts { kept: true, .. } => Provable::Yes,
+            Parts { length, .. } if length < SHORTEST => Provable::TooShort,
+            Parts { .. } => Provable::TooRegular,
         };
         match verdict {
             Provable::Yes => self.provable += 1,
@@ -106,16 +133,19 @@ impl Needles {
     }
 
     fn keep(&mut self, secret: u32, piece: &[u8]) {
-        let mut push = |form, bytes| self.patterns.push(Pattern { bytes, secret, form });
-        push(Form::Plain, Zeroizing::new(piece.to_vec()));
+        self.push(secret, Form::Plain, Zeroizing::new(piece.to_vec()));
         if piece.is_ascii() && !piece.contains(&0) {
             let mut wide = Zeroizing::new(Vec::with_capacity(piece.len() * 2));
             piece.iter().for_each(|byte| wide.extend_from_slice(&[*byte, 0]));
-            push(Form::Utf16, wide);
+            self.push(secret, Form::Utf16, wide);
         }
         for offset in 0..3 {
-            push(Form::Base64, base64_inside(piece, offset));
+            self.push(secret, Form::Base64, base64_inside(piece, offset));
         }
+    }
+
+    fn push(&mut self, secret: u32, form: Form, bytes: Zeroizing<Vec<u8>>) {
+        self.patterns.push(Pattern { bytes, secret, form });
     }
 }
 
@@ -136,13 +166,17 @@ fn pieces(secret: &[u8]) -> Vec<&[u8]> {
     parts.filter_map(telling_piece).collect()
 }
 
-/// A piece from the middle of `part`, or the next one outwards that is telling.
+/// A piece from the middle of `part`, or the next one outwards that is telling; within one line
+/// where there is one, because a line is what is copied.
 fn telling_piece(part: &[u8]) -> Option<&[u8]> {
     let middle = part.len().saturating_sub(PIECE) / 2;
-    let after = (middle..=part.len().saturating_sub(PIECE)).step_by(8);
-    let before = (0..middle).rev().step_by(8);
-    let at = |start: usize| part.get(start..start + PIECE);
-    after.chain(before).filter_map(at).find(|piece| is_telling(piece))
+    let places = || {
+        let after = (middle..=part.len().saturating_sub(PIECE)).step_by(8);
+        after.chain((0..middle).rev().step_by(8))
+    };
+    let at = |start: usize| part.get(start..start + PIECE).filter(|piece| is_telling(piece));
+    let in_line = places().filter_map(at).find(|piece| !piece.contains(&b'\n'));
+    in_line.or_else(|| places().find_map(at))
 }
 
 /// Shannon's entropy of the bytes' frequencies reaches 3.5 bits.
@@ -189,6 +223,18 @@ mod tests {
         assert_eq!(needles.add(2, b"wJalrXUtnFEMIK7MDENGbPxRfiCY"), Provable::Yes);
         assert_eq!((needles.provable(), needles.not_provable()), (1, 2));
         assert!(!format!("{needles:?}").contains("wJal"));
+    }
+
+    #[test]
+    fn when_there_are_very_many_each_secret_still_has_a_piece() {
+        let mut needles = Needles::new();
+        needles.patterns = (0..ALL)
+            .map(|_| Pattern { bytes: Zeroizing::default(), secret: 0, form: Form::Plain })
+            .collect();
+        let file: Vec<u8> =
+            (0..20_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        assert_eq!(needles.add(7, &file), Provable::Yes);
+        assert_eq!(needles.patterns.len(), ALL + 1);
     }
 
     #[test]

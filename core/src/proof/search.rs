@@ -1,6 +1,7 @@
 //! Reads devices past the page cache and looks for needles.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -61,7 +62,9 @@ pub struct Searched {
     pub device: String,
     /// Its size in bytes.
     pub size: u64,
-    /// Bytes searched from its start; less than the size when the time was over.
+    /// Bytes that were to be searched; the size for a search of all of it.
+    pub wanted: u64,
+    /// Bytes searched; less than wanted when the time was over.
     pub searched: u64,
 }
 
@@ -89,15 +92,64 @@ impl SearchReport {
     }
 }
 
-/// Searches block devices for all needles at once.
+/// What of a device is searched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Area {
+    /// The device.
+    pub device: PathBuf,
+    /// Ranges of bytes on it; `None` for all of it.
+    pub parts: Option<Vec<Range<u64>>>,
+}
+
+impl Area {
+    /// All of a device.
+    pub fn whole(device: PathBuf) -> Self {
+        Self { device, parts: None }
+    }
+
+    /// The bytes to read of a device of `size` bytes: whole sectors in rising order, none twice.
+    fn ranges(&self, size: u64) -> Vec<Range<u64>> {
+        let Some(parts) = &self.parts else { return std::iter::once(0..size).collect() };
+        let mut sorted: Vec<Range<u64>> = parts
+            .iter()
+            .map(|p| p.start / SECTOR * SECTOR..p.end.next_multiple_of(SECTOR).min(size))
+            .filter(|p| p.start < p.end)
+            .collect();
+        sorted.sort_unstable_by_key(|part| part.start);
+        let mut ranges: Vec<Range<u64>> = Vec::with_capacity(sorted.len());
+        for part in sorted {
+            match ranges.last_mut() {
+                Some(last) if part.start <= last.end => last.end = last.end.max(part.end),
+                _ => ranges.push(part),
+            }
+        }
+        ranges
+    }
+}
+
+/// Searches block devices for all needles at once, as [`search_areas`] does.
+///
+/// # Errors
+/// A device cannot be opened or read.
+pub fn search(
+    devices: &[PathBuf],
+    needles: &Needles,
+    limit: Option<Duration>,
+    listener: Listener<'_>,
+) -> Result<SearchReport> {
+    let areas: Vec<Area> = devices.iter().cloned().map(Area::whole).collect();
+    search_areas(&areas, needles, limit, listener)
+}
+
+/// Searches parts of block devices for all needles at once.
 ///
 /// The devices are read with O_DIRECT after a sync(2) of everything. It ends early, and the report
 /// says so, when `limit` is over.
 ///
 /// # Errors
 /// A device cannot be opened or read.
-pub fn search(
-    devices: &[PathBuf],
+pub fn search_areas(
+    areas: &[Area],
     needles: &Needles,
     limit: Option<Duration>,
     listener: Listener<'_>,
@@ -113,17 +165,38 @@ pub fn search(
         more: 0,
         blind: blind_spots(),
     };
-    for path in devices {
-        let device = Device::open(path, false)?;
-        let name = escape(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())).into_owned();
-        let mut searched = 0;
-        let mut listed: BTreeMap<u32, u32> = BTreeMap::new();
-        let (step, total) = (Step::Search, device.size());
-        listener(&Progress { subject: path, step, done: 0, total });
-        read_all(&device, index.longest(), &mut |piece| {
-            let overlap = usize::try_from(searched - piece.start).unwrap_or_default();
+    for area in areas {
+        let device = Device::open(&area.device, false)?;
+        let searched = one_device(&device, area, &index, &mut report, &mut |done, total| {
+            listener(&Progress { subject: &area.device, step: Step::Search, done, total });
+            end.is_none_or(|end| Instant::now() < end)
+        })?;
+        report.devices.push(searched);
+    }
+    report
+        .hits
+        .sort_by(|a, b| (&a.device, a.offset, a.secret).cmp(&(&b.device, b.offset, b.secret)));
+    Ok(report)
+}
+
+/// Adds the hits on one device to `report`. `go_on` hears how far it is, and says whether to.
+fn one_device(
+    device: &Device,
+    area: &Area,
+    index: &Index<'_>,
+    report: &mut SearchReport,
+    go_on: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Searched> {
+    let name = escape(std::os::unix::ffi::OsStrExt::as_bytes(area.device.as_os_str())).into_owned();
+    let ranges = area.ranges(device.size());
+    let wanted = ranges.iter().map(|r| r.end - r.start).sum();
+    let mut searched = 0;
+    let mut listed: BTreeMap<u32, u32> = BTreeMap::new();
+    // Before the first piece too: a limit that is over is over.
+    if go_on(0, wanted) {
+        read_all(device, &ranges, index.longest(), &mut |piece| {
             index.find(piece.bytes, &mut |at, pattern| {
-                if at + pattern.bytes.len() <= overlap {
+                if at + pattern.bytes.len() <= piece.seen {
                     return;
                 }
                 let (offset, place) = (piece.start + at as u64, Where::Unknown);
@@ -136,16 +209,11 @@ pub fn search(
                     report.more += 1;
                 }
             });
-            searched = piece.start + piece.bytes.len() as u64;
-            listener(&Progress { subject: path, step, done: searched, total });
-            end.is_none_or(|end| Instant::now() < end)
+            searched += (piece.bytes.len() - piece.seen) as u64;
+            go_on(searched, wanted)
         })?;
-        report.devices.push(Searched { device: name, size: device.size(), searched });
     }
-    report
-        .hits
-        .sort_by(|a, b| (&a.device, a.offset, a.secret).cmp(&(&b.device, b.offset, b.secret)));
-    Ok(report)
+    Ok(Searched { device: name, size: device.size(), wanted, searched })
 }
 
 /// The offset of the first occurrence of the needles on a device.
@@ -156,7 +224,8 @@ pub(crate) fn find_first(path: &Path, needles: &Needles) -> Result<Option<u64>> 
     let device = Device::open(path, false)?;
     let index = Index::new(needles.patterns());
     let mut first = None;
-    read_all(&device, index.longest(), &mut |piece| {
+    let all: Vec<Range<u64>> = std::iter::once(0..device.size()).collect();
+    read_all(&device, &all, index.longest(), &mut |piece| {
         index.find(piece.bytes, &mut |at, _| {
             first.get_or_insert(piece.start + at as u64);
         });
@@ -179,12 +248,15 @@ fn blind_spots() -> Vec<String> {
 struct Piece<'a> {
     start: u64,
     bytes: &'a [u8],
+    /// Bytes at the beginning that the piece before had too.
+    seen: usize,
 }
 
-/// Reads a device from start to end in pieces that overlap by at least `longest - 1` bytes, the
-/// next one while `each` looks at the last. `each` says whether to go on.
+/// Reads ranges of a device in pieces, the next one while `each` looks at the last. Pieces of one
+/// range overlap by at least `longest - 1` bytes. `each` says whether to go on.
 fn read_all(
     device: &Device,
+    ranges: &[Range<u64>],
     longest: usize,
     each: &mut dyn FnMut(&Piece<'_>) -> bool,
 ) -> Result<()> {
@@ -196,10 +268,16 @@ fn read_all(
             // Room for two: neither send can block, and the reader lives.
             drop(to_reader.send(DirectBuffer::new(PIECE)));
         }
-        scope.spawn(move || read_ahead(device, overlap, &empty, &full));
+        scope.spawn(move || {
+            for range in ranges {
+                if !read_ahead(device, range, overlap, &empty, &full) {
+                    return;
+                }
+            }
+        });
         for message in from_reader {
-            let (start, length, mut buffer): (u64, usize, DirectBuffer) = message?;
-            if !each(&Piece { start, bytes: buffer.slice(length) }) {
+            let Filled { start, length, seen, mut buffer } = message?;
+            if !each(&Piece { start, bytes: buffer.slice(length), seen }) {
                 return Ok(());
             }
             // At the end of the device nobody takes it any more.
@@ -209,25 +287,50 @@ fn read_all(
     })
 }
 
-type Message = Result<(u64, usize, DirectBuffer), Error>;
+/// A piece on its way from the reader.
+struct Filled {
+    start: u64,
+    length: usize,
+    seen: usize,
+    buffer: DirectBuffer,
+}
 
+/// Reads one range; false when nobody listens any more, or the device fails.
 fn read_ahead(
     device: &Device,
+    range: &Range<u64>,
     overlap: u64,
     empty: &Receiver<DirectBuffer>,
-    full: &SyncSender<Message>,
-) {
-    let mut start = 0;
-    while start < device.size() {
-        let Ok(mut buffer) = empty.recv() else { return };
-        let length = usize::try_from((device.size() - start).min(PIECE as u64)).unwrap_or(PIECE);
+    full: &SyncSender<Result<Filled, Error>>,
+) -> bool {
+    let (mut start, mut seen) = (range.start, 0);
+    while start < range.end {
+        let Ok(mut buffer) = empty.recv() else { return false };
+        let length = usize::try_from((range.end - start).min(PIECE as u64)).unwrap_or(PIECE);
         let read = device.read(buffer.slice(length), start);
-        let end = start + length as u64;
         let broken = read.is_err();
-        if full.send(read.map(|()| (start, length, buffer))).is_err() || broken {
-            return;
+        if full.send(read.map(|()| Filled { start, length, seen, buffer })).is_err() || broken {
+            return false;
         }
-        start =
-            if end < device.size() { end.saturating_sub(overlap).max(start + SECTOR) } else { end };
+        let end = start + length as u64;
+        if end >= range.end {
+            break;
+        }
+        start = end.saturating_sub(overlap).max(start + SECTOR);
+        seen = usize::try_from(end - start).unwrap_or_default();
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_become_whole_sectors_that_do_not_overlap() {
+        let parts = vec![9000..9001, 0..1, 4096..5000, 100_000..200_000, 5000..8192];
+        let area = Area { device: PathBuf::new(), parts: Some(parts) };
+        assert_eq!(area.ranges(150_000), [0..12288, 98_304..150_000]);
+        assert_eq!(Area::whole(PathBuf::new()).ranges(5), vec![Range { start: 0, end: 5 }]);
     }
 }

@@ -149,6 +149,23 @@ impl Residual {
         }
     }
 
+    /// Devices that were not searched to their end, or only where this run changed something.
+    pub fn partly_searched(found: &SearchReport) -> Option<Self> {
+        let sum = |pick: fn(&crate::proof::Searched) -> u64| found.devices.iter().map(pick).sum();
+        let (size, wanted, searched): (u64, u64, u64) =
+            (sum(|d| d.size), sum(|d| d.wanted), sum(|d| d.searched));
+        let why = match (searched < wanted, wanted < size) {
+            (true, _) => "the time limit of the proof was over",
+            (false, true) => "policy says proof: touched",
+            (false, false) => return None,
+        };
+        Some(Self {
+            what: format!("{searched} of {size} bytes of raw disk were searched"),
+            why: why.into(),
+            remedy: "run again with proof: full and without proof_limit".into(),
+        })
+    }
+
     /// What an outcome leaves on the device; `None` when nothing.
     pub fn of(erase: &Erase) -> Option<Self> {
         let (what, why, remedy) = match erase {

@@ -14,9 +14,11 @@
 mod crash;
 mod image;
 mod kill;
+mod old_kernel;
 mod plant;
 mod proof;
 mod remains;
+mod scope;
 mod scrub;
 mod survivor;
 mod swap;
@@ -38,6 +40,9 @@ fn main() -> ExitCode {
     if let Some(request) = std::env::var_os(crash::CHILD) {
         return crash::child(&request);
     }
+    if let Some(point) = std::env::var_os("DISINHERIT_OLD_KERNEL") {
+        return old_kernel::child(&point);
+    }
     let mut trials = remains::trials();
     trials.extend(crash::trials());
     trials.extend(kill::trials());
@@ -45,6 +50,8 @@ fn main() -> ExitCode {
     trials.extend(survivor::trials());
     trials.extend(swap::trials());
     trials.extend(whole::trials());
+    trials.extend(scope::trials());
+    trials.extend(old_kernel::trials());
     let mut arguments = Arguments::from_args();
     // A program that another test starts holds our mount points between fork(2) and exec(2).
     arguments.test_threads.get_or_insert(1);

@@ -95,6 +95,7 @@ pub(super) fn of_scrub(args: ScrubArgs) -> Request {
         options: Fragment {
             erase: args.erase,
             proof: args.proof,
+            proof_limit: args.proof_limit,
             fail_on: args.fail_on,
             strict: args.strict.then_some(true),
             firstboot: matches!(firstboot, Firstboot::None).then_some(false),

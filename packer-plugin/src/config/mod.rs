@@ -4,7 +4,6 @@
 //! what Packer says about the build, [`Settings`] is the validated result. [`options::TABLE`] is
 //! the one list of options; Packer's schema, the decoder and docs/packer.md come from it.
 
-mod duration;
 mod input;
 mod lenient;
 pub mod options;

@@ -103,7 +103,13 @@ pub const TABLE: &[Opt] = &[
         "proof",
         Kind::Text,
         "full",
-        "How much of the raw disk is searched for what was removed: `full` (every block device below the root) or `off`.",
+        "How much of the raw disk is searched for what was removed: `full` (every block device below the root), `touched` (where the files stood that go, journals and swap) or `off`.",
+    ),
+    opt(
+        "proof_limit",
+        Kind::Text,
+        "none",
+        "How long that search may take, for example `10m`. What was not searched by then is said in the report and fails a strict run.",
     ),
     opt(
         "strict",

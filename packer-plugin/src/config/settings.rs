@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use disinherit_core::catalogue::Severity;
-use disinherit_core::policy::{EraseMode, ProofMode, Switch};
+use disinherit_core::policy::{EraseMode, Limit, ProofMode, Switch};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -34,6 +34,8 @@ pub struct Settings {
     pub erase: Option<EraseMode>,
     /// Search of the raw disk.
     pub proof: Option<ProofMode>,
+    /// How long it may take.
+    pub proof_limit: Option<Limit>,
     /// Every finding fails.
     pub strict: bool,
     /// The severity that fails; unset, the policy files decide.
@@ -81,6 +83,7 @@ impl Settings {
             guest_binary: reader.text("guest_binary").map(PathBuf::from),
             erase: reader.word("erase"),
             proof: reader.word("proof"),
+            proof_limit: reader.word("proof_limit"),
             strict: reader.boolean("strict", false),
             fail_on: reader.word("fail_on"),
             keep_going: reader.boolean("keep_going", false),

@@ -47,7 +47,10 @@ mod tests {
         assert_eq!(parse::<EraseMode>("trim"), Ok(EraseMode::Trim));
         assert_eq!(word(&EraseMode::Trim), "trim");
         assert_eq!(word(&PowerOff::Yes), "true");
-        assert_eq!(parse::<ProofMode>("x").unwrap_err(), "must be `full` or `off`, not \"x\"");
+        assert_eq!(
+            parse::<ProofMode>("x").unwrap_err(),
+            "must be one of `full`, `touched`, `off`, not \"x\""
+        );
         let error = parse::<EraseMode>("shred").unwrap_err();
         assert!(error.starts_with("must be one of `auto`, `trim`"), "{error}");
     }

@@ -44,6 +44,7 @@ pub(super) fn arguments(settings: &Settings, folder: &Folder) -> Vec<String> {
     let pairs = [
         ("--erase", settings.erase.as_ref().map(word)),
         ("--proof", settings.proof.as_ref().map(word)),
+        ("--proof-limit", settings.proof_limit.as_ref().map(word)),
         ("--fail-on", settings.fail_on.as_ref().map(word)),
         ("--firstboot", Some(firstboot)),
     ];

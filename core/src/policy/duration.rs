@@ -2,8 +2,35 @@
 
 use std::time::Duration;
 
+use serde::de::{self, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// How long something may take, written as text in a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Limit(pub Duration);
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}ms", self.0.as_millis()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let expected = &"a duration such as 90s, 10m or 1h30m";
+        match parse(&text) {
+            Ok(time) if !time.is_zero() => Ok(Self(time)),
+            _ => Err(de::Error::invalid_value(Unexpected::Str(&text), expected)),
+        }
+    }
+}
+
 /// Reads a duration; `Err` is the reason, fit for a person.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// No number, no unit, a negative number, or one that is too large.
+pub fn parse(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     if text == "0" {
         return Ok(Duration::ZERO);
@@ -59,6 +86,17 @@ mod tests {
         assert_eq!(parse("1.5h"), Ok(Duration::from_secs(5400)));
         assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse("0"), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_limit_survives_the_way_to_the_guest() {
+        let limit: Limit = serde_json::from_str("\"1m30s\"").unwrap();
+        assert_eq!(limit, Limit(Duration::from_secs(90)));
+        let text = serde_json::to_string(&limit).unwrap();
+        assert_eq!(serde_json::from_str::<Limit>(&text).unwrap(), limit);
+        for bad in ["\"0\"", "\"10\"", "10"] {
+            assert!(serde_json::from_str::<Limit>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
