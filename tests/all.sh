@@ -38,7 +38,7 @@ end_to_end() {
 }
 
 part 'form: cargo fmt' cargo fmt --all --check
-part 'form: shellcheck' shellcheck tests/*.sh examples/*/*.sh .ci/run
+part 'form: shellcheck' shellcheck tests/*.sh tests/peers/*.sh examples/*/*.sh .ci/run
 part 'lints: clippy' cargo clippy --quiet --workspace --all-targets -- -D warnings
 part 'docs: rustdoc' quiet_doc
 part 'dependencies: cargo-deny' cargo deny --all-features check bans licenses sources

@@ -35,6 +35,7 @@ systemd-nspawn systemd-container
 shellcheck shellcheck
 sshd openssh-server
 readelf binutils
+openssl openssl
 mkfs.btrfs btrfs-progs
 mkfs.xfs xfsprogs
 setfacl acl
@@ -42,6 +43,7 @@ setfattr attr
 '
 for_full='
 zerofree zerofree
+virt-sysprep guestfs-tools
 '
 [ "$what" = demo ] || needed=$needed$for_tests
 [ "$what" != full ] || needed=$needed$for_full
@@ -49,6 +51,8 @@ zerofree zerofree
 packages=$(echo "$needed" | while read -r tool package; do
     [ -z "$tool" ] || have "$tool" || echo "$package"
 done | sort -u)
+# The appliance of virt-sysprep boots a kernel of this machine.
+[ "$what" != full ] || ls /boot/vmlinuz-* >/dev/null 2>&1 || packages="$packages linux-image-cloud-amd64"
 [ -e /usr/lib/grub/i386-pc/boot.img ] || packages="$packages grub-pc-bin"
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages="$packages debian-archive-keyring"
 python3 -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"

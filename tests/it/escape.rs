@@ -86,7 +86,8 @@ impl Trialled {
     /// What is wrong in either mode.
     fn wrong(&self) -> Vec<String> {
         let mut wrong = self.changed(self.world.controls(), "control");
-        match judge::open_accounts(&self.layer.root()) {
+        let files = [judge::ACCOUNT_FILES, judge::ACCOUNT_COPIES].concat();
+        match judge::open_accounts(&self.layer.root(), &files) {
             Ok(open) => wrong.extend(open.iter().map(|user| format!("empty password: {user}"))),
             Err(error) => wrong.push(error.to_string()),
         }

@@ -5,6 +5,7 @@ mod escape;
 mod firstboot;
 mod image;
 mod offline;
+mod precision;
 mod program;
 
 use std::os::unix::process::CommandExt;
@@ -25,6 +26,7 @@ fn main() -> Result<ExitCode> {
     trials.extend(container::trials());
     if disinherit_tests::needs::full() {
         trials.extend(escape::trials());
+        trials.extend(precision::trials());
     }
     trials.extend(firstboot::trials());
     trials.extend(image::trials());

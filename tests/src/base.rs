@@ -118,18 +118,18 @@ impl Base {
         Ok(tree)
     }
 
+    /// The same tree as a tar file.
+    pub fn archive(&self) -> PathBuf {
+        self.folder.join("tree.tar")
+    }
+
     /// Unpacks a fresh copy of the tree into the new folder `target`; root only.
     ///
     /// # Errors
     /// When it cannot be unpacked.
     pub fn unpack_to(&self, target: &Path) -> Result {
         fs::create_dir_all(target).context(|| format!("create {}", target.display()))?;
-        run(Command::new("tar")
-            .args(["--numeric-owner", "--xattrs", "--xattrs-include=*", "-xpf"])
-            .arg(self.folder.join("tree.tar"))
-            .arg("-C")
-            .arg(target))?;
-        Ok(())
+        crate::layer::unpack(&self.archive(), target)
     }
 
     /// The secrets inside.

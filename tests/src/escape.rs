@@ -13,6 +13,7 @@ pub mod form;
 pub mod generate;
 pub mod judge;
 pub mod keys;
+pub mod peers;
 pub mod search;
 pub mod template;
 pub mod world;

@@ -53,15 +53,23 @@ impl Layer {
     /// A copy of the tree of `base` in memory, with nothing below it.
     ///
     /// # Errors
-    /// When the machine refuses the mount, or the tree cannot be unpacked.
+    /// As [`Self::unpacked`].
     pub fn copy_of(base: &Base) -> Result<Self> {
+        Self::unpacked(&base.archive())
+    }
+
+    /// The tree in the tar file `archive`, in memory, with nothing below it.
+    ///
+    /// # Errors
+    /// When the machine refuses the mount, or the tree cannot be unpacked.
+    pub fn unpacked(archive: &Path) -> Result<Self> {
         let mounts = tempfile::Builder::new().prefix("disinherit-copy-").tempdir()?;
         let layer = Self { mounts };
         fs::create_dir(layer.root())?;
         run(Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=4g,mode=0755", "copy"])
+            .args(["-t", "tmpfs", "-o", "size=6g,mode=0755", "copy"])
             .arg(layer.root()))?;
-        base.unpack_to(&layer.root())?;
+        unpack(archive, &layer.root())?;
         Ok(layer)
     }
 
@@ -92,6 +100,16 @@ impl Layer {
     pub fn chroot(&self, argv: &[&str]) -> Result<String> {
         run(Command::new("chroot").arg(self.root()).args(argv))
     }
+}
+
+/// Unpacks with owners and extended attributes as they are in the archive.
+pub(crate) fn unpack(archive: &Path, target: &Path) -> Result {
+    run(Command::new("tar")
+        .args(["--numeric-owner", "--xattrs", "--xattrs-include=*", "-xpf"])
+        .arg(archive)
+        .arg("-C")
+        .arg(target))
+    .map(drop)
 }
 
 impl Drop for Layer {

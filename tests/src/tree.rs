@@ -83,6 +83,12 @@ impl Tree {
         self.entries.get(path.strip_prefix("/").unwrap_or(path))
     }
 
+    /// How many regular files there are.
+    pub fn files(&self) -> usize {
+        let regular = |entry: &&Entry| entry.mode & libc_type::MASK == libc_type::REGULAR;
+        self.entries.values().filter(regular).count()
+    }
+
     /// What is different in `later`, by path.
     pub fn differences(&self, later: &Self) -> Vec<Difference> {
         let mut found = Vec::new();

@@ -9,8 +9,7 @@ mod formats;
 mod homes;
 mod places;
 
-use super::form::Form;
-use super::world::{Item, World};
+use super::world::World;
 use crate::Result;
 
 /// An account of a world.
@@ -33,18 +32,6 @@ pub fn plant(world: &mut World) -> Result {
     configs::plant(world)?;
     places::plant(world)?;
     configs::controls(world)
-}
-
-/// A file of whoever owns the folder, with the default mode.
-fn file(path: impl Into<String>, text: impl Into<String>) -> Item {
-    Item {
-        path: path.into(),
-        text: text.into(),
-        form: Form::Plain,
-        mode: None,
-        owner: None,
-        in_use: false,
-    }
 }
 
 /// `count` different elements of `all` in random order; all of them when there are fewer.

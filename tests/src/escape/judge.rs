@@ -57,6 +57,19 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Path and rules of each step.
+    pub fn actions(&self) -> Vec<(PathBuf, Vec<String>)> {
+        let actions = self.report.get("actions").and_then(Value::as_array);
+        let action = |action: &Value| {
+            let rules = action.get("rules")?.as_array()?;
+            let rules = rules.iter().filter_map(|rule| Some(rule.as_str()?.to_owned())).collect();
+            Some((unescape(action.get("path")?.as_str()?), rules))
+        };
+        actions.into_iter().flatten().filter_map(action).collect()
+    }
+}
+
 /// Values that are readable, and how many files hold them without a finding that names the file.
 #[derive(Debug, Default)]
 pub struct Left {
@@ -109,23 +122,23 @@ fn describe(world: &World, value: usize, path: &Path) -> String {
     format!("{} ({kind}, {category})", path.display())
 }
 
-/// Accounts whose password field is empty in passwd(5), shadow(5) or gshadow(5)'s users.
+/// Files with a password field for each account.
+pub const ACCOUNT_FILES: [&str; 2] = ["etc/passwd", "etc/shadow"];
+/// Their older copies, which shadow-utils leaves.
+pub const ACCOUNT_COPIES: [&str; 2] = ["etc/passwd-", "etc/shadow-"];
+
+/// Accounts whose password field is empty in one of `files` below `root`.
 ///
 /// # Errors
 /// When a file is there and cannot be read.
-pub fn open_accounts(root: &Path) -> Result<Vec<String>> {
-    let mut open = Vec::new();
-    for name in ["etc/passwd", "etc/shadow", "etc/passwd-", "etc/shadow-"] {
-        let file = root.join(name);
-        if !file.exists() {
-            continue;
-        }
+pub fn open_accounts(root: &Path, files: &[&str]) -> Result<BTreeSet<String>> {
+    let mut open = BTreeSet::new();
+    for file in files.iter().map(|name| root.join(name)).filter(|file| file.exists()) {
         let text = std::fs::read(&file).context(|| format!("read {}", file.display()))?;
         for row in text.split(|byte| *byte == b'\n') {
             let fields: Vec<&[u8]> = row.split(|byte| *byte == b':').collect();
-            if fields.len() > 2 && fields.get(1).is_some_and(|field| field.is_empty()) {
-                let user = fields.first().map(|user| String::from_utf8_lossy(user).into_owned());
-                open.push(format!("{name}: {}", user.unwrap_or_default()));
+            if let [user, [], _, ..] = fields.as_slice() {
+                open.insert(String::from_utf8_lossy(user).into_owned());
             }
         }
     }

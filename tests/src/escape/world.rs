@@ -48,6 +48,14 @@ pub struct Item {
     pub in_use: bool,
 }
 
+impl Item {
+    /// A file of whoever owns the folder, with the default mode.
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        let (form, mode, owner, in_use) = (Form::Plain, None, None, false);
+        Self { path: path.into(), text: text.into(), form, mode, owner, in_use }
+    }
+}
+
 /// A tree and what was put into it.
 #[derive(Debug)]
 pub struct World {
@@ -120,9 +128,7 @@ impl World {
     /// # Errors
     /// As [`Self::plant`].
     pub fn append(&mut self, path: &str, text: &str) -> Result {
-        let (form, mode, owner, in_use) = (Form::Append, None, None, false);
-        let (path, text) = (path.to_owned(), text.to_owned());
-        self.write(&Item { path, text, form, mode, owner, in_use }, 0o600)?;
+        self.write(&Item { form: Form::Append, ..Item::new(path, text) }, 0o600)?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Accounts with homes anywhere, hashes of every kind, and keys where sshd is told to look.
 
-use super::{User, file, pick, word};
+use super::{User, pick, word};
 use crate::Result;
 use crate::escape::form::Form;
 use crate::escape::world::{Item, World};
@@ -50,7 +50,7 @@ fn shadow_row(world: &mut World, name: &str) -> String {
 }
 
 fn append(path: &str, text: String) -> Item {
-    Item { form: Form::Append, ..file(path, text) }
+    Item { form: Form::Append, ..Item::new(path, text) }
 }
 
 fn older_copies(world: &mut World) -> Result {
@@ -66,7 +66,7 @@ fn older_copies(world: &mut World) -> Result {
     for path in super::choose(world, &names, 3) {
         let name = word(world);
         let row = shadow_row(world, &name);
-        world.plant("accounts", &file(path, row))?;
+        world.plant("accounts", &Item::new(path, row))?;
     }
     Ok(())
 }
@@ -78,10 +78,10 @@ fn central_keys(world: &mut World, users: &[User]) -> Result {
     let setting = pick(world, &["AuthorizedKeysFile", "authorizedkeysfile"]);
     let text = format!("{setting} .ssh/authorized_keys {base}/{folder}/{pattern}\n");
     let name = word(world);
-    world.control(&file(format!("/etc/ssh/sshd_config.d/30-{name}.conf"), text))?;
+    world.control(&Item::new(format!("/etc/ssh/sshd_config.d/30-{name}.conf"), text))?;
     for user in users.iter().take(2) {
         let path = format!("{base}/{folder}/{}", pattern.replace("%u", &user.name));
-        world.plant("ssh-login", &file(path, "{{public}}\n"))?;
+        world.plant("ssh-login", &Item::new(path, "{{public}}\n"))?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! System configuration with secrets, and files that look like it and are none.
 
 use super::formats::{self, ASSIGNED, TOKENS};
-use super::{choose, file, pick, word};
+use super::{choose, pick, word};
 use crate::Result;
 use crate::escape::world::{Item, World};
 
@@ -51,20 +51,22 @@ pub(super) fn plant(world: &mut World) -> Result {
     for (path, text) in choose(world, KNOWN, 12) {
         let name = word(world);
         let (path, text) = (path.replace('W', &name), replace_word(text, &name));
-        world.plant("configuration", &Item { mode: Some("0640".into()), ..file(path, text) })?;
+        world
+            .plant("configuration", &Item { mode: Some("0640".into()), ..Item::new(path, text) })?;
     }
     for number in 0..14 {
         let all = if number % 3 == 0 { TOKENS } else { ASSIGNED };
         let (folder, kind) = (pick(world, FOLDERS), pick(world, all));
         let (extension, text) = formats::configuration(world, kind);
         let (one, two) = (word(world), word(world));
-        let item = file(format!("{folder}/{one}/{two}{extension}"), text);
+        let item = Item::new(format!("{folder}/{one}/{two}{extension}"), text);
         world.plant("configuration", &Item { mode: Some("0640".into()), ..item })?;
     }
     for kind in choose(world, &["pem-rsa", "pem-ec", "pem-pkcs8", "pem-encrypted", "openssh"], 3) {
         let (folder, one, two) = (pick(world, FOLDERS), word(world), word(world));
         let extension = pick(world, &[".key", ".pem", "", ".dat"]);
-        let item = file(format!("{folder}/{one}/{two}{extension}"), format!("{{{{{kind}}}}}\n"));
+        let item =
+            Item::new(format!("{folder}/{one}/{two}{extension}"), format!("{{{{{kind}}}}}\n"));
         world.plant("private-keys", &Item { in_use: true, ..item })?;
     }
     scripts(world)
@@ -86,7 +88,7 @@ fn scripts(world: &mut World) -> Result {
         );
         let name = word(world);
         let text = format!("#!/bin/sh\n{}\n", line.replace("{{T}}", &format!("{{{{{token}}}}}")));
-        let item = file(format!("{folder}/{name}"), text);
+        let item = Item::new(format!("{folder}/{name}"), text);
         world.plant("scripts", &Item { mode: Some("0755".into()), ..item })?;
     }
     Ok(())
@@ -118,7 +120,7 @@ pub(super) fn controls(world: &mut World) -> Result {
         for (extension, text) in HARMLESS {
             let (folder, one, two) = (pick(world, FOLDERS), word(world), word(world));
             let text = replace_word(text, &two);
-            world.control(&file(format!("{folder}/{one}/{two}{extension}"), text))?;
+            world.control(&Item::new(format!("{folder}/{one}/{two}{extension}"), text))?;
         }
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! What lies in a home: keys under any name, histories, credentials of programs, own files.
 
 use super::formats::{self, ASSIGNED, TOKENS};
-use super::{User, choose, file, pick, word};
+use super::{User, choose, pick, word};
 use crate::Result;
-use crate::escape::world::World;
+use crate::escape::world::{Item, World};
 
 const KEYS: &[&str] = &[
     "openssh",
@@ -76,30 +76,32 @@ pub(super) fn plant(world: &mut World, user: &User) -> Result {
     let home = &user.home;
     for name in choose(world, HISTORIES, 3) {
         let text = history(world);
-        world.plant("shell-history", &file(format!("{home}/{name}"), text))?;
+        world.plant("shell-history", &Item::new(format!("{home}/{name}"), text))?;
     }
     for (name, text) in choose(world, PROGRAMS, 6) {
-        world.plant("cloud-cli", &file(format!("{home}/{name}"), text))?;
+        world.plant("cloud-cli", &Item::new(format!("{home}/{name}"), text))?;
     }
     for kind in choose(world, KEYS, 3) {
         let path = key_path(world);
-        world
-            .plant("private-keys", &file(format!("{home}/{path}"), format!("{{{{{kind}}}}}\n")))?;
+        world.plant(
+            "private-keys",
+            &Item::new(format!("{home}/{path}"), format!("{{{{{kind}}}}}\n")),
+        )?;
     }
     for kind in choose(world, &["escaped pem-pkcs8", "encoded openssh", "escaped openssh"], 1) {
         let (folder, name) = (word(world), word(world));
         let text = format!("{{\"name\": \"{name}\", \"key\": \"{{{{{kind}}}}}\"}}\n");
-        world.plant("private-keys", &file(format!("{home}/{folder}/{name}.json"), text))?;
+        world.plant("private-keys", &Item::new(format!("{home}/{folder}/{name}.json"), text))?;
     }
     for _ in 0..3 {
         let (kind, folder) = (pick(world, ASSIGNED), word(world));
         let (extension, text) = formats::configuration(world, kind);
         let name = word(world);
-        world.plant("files", &file(format!("{home}/{folder}/{name}{extension}"), text))?;
+        world.plant("files", &Item::new(format!("{home}/{folder}/{name}{extension}"), text))?;
     }
     let (token, name) = (pick(world, TOKENS), word(world));
     let text = format!("# {name}\nuse this one: {{{{{token}}}}}\n");
-    world.plant("files", &file(format!("{home}/notes {name}"), text))
+    world.plant("files", &Item::new(format!("{home}/notes {name}"), text))
 }
 
 /// Some program's command with a secret among its words.

@@ -1,7 +1,7 @@
 //! Logs, temporary files, mail, state of cloud-init and agents: what nobody looks at before a capture.
 
 use super::formats::{ASSIGNED, TOKENS};
-use super::{choose, file, pick, word};
+use super::{choose, pick, word};
 use crate::Result;
 use crate::escape::form::Form;
 use crate::escape::world::{Item, World};
@@ -34,7 +34,7 @@ pub(super) fn plant(world: &mut World) -> Result {
     for place in choose(world, PLACES, 14) {
         let path = named(world, place);
         let text = line(world);
-        world.plant("left-behind", &file(path, text))?;
+        world.plant("left-behind", &Item::new(path, text))?;
     }
     let packed: &[(&str, Form)] = &[
         ("/var/log/@.log.3.gz", Form::Gzip),
@@ -49,7 +49,7 @@ pub(super) fn plant(world: &mut World) -> Result {
             Form::Base64 => format!("{{{{{}}}}}\n", pick(world, &["openssh", "pem-rsa"])),
             _ => line(world),
         };
-        world.plant("left-behind", &Item { form: *form, ..file(path, text) })?;
+        world.plant("left-behind", &Item { form: *form, ..Item::new(path, text) })?;
     }
     Ok(())
 }
