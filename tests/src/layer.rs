@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::base::Base;
 use crate::command::run;
-use crate::{Context, Result};
+use crate::{Context, Result, failed};
 
 /// An overlay mount: reads come from the tree below, writes stay in memory.
 ///
@@ -16,7 +16,8 @@ use crate::{Context, Result};
 #[derive(Debug)]
 pub struct Layer {
     mounts: tempfile::TempDir,
-    tree: PathBuf,
+    /// What lies below; nothing below an unpacked copy.
+    tree: Option<PathBuf>,
 }
 
 impl Layer {
@@ -27,7 +28,7 @@ impl Layer {
     pub fn over(tree: &Path) -> Result<Self> {
         let layer = Self::memory(tree)?;
         fs::create_dir(layer.upper())?;
-        layer.mount()?;
+        layer.mount(tree)?;
         Ok(layer)
     }
 
@@ -36,10 +37,11 @@ impl Layer {
     /// # Errors
     /// When it cannot be copied or mounted.
     pub fn copy(&self) -> Result<Self> {
-        let copy = Self::memory(&self.tree)?;
+        let tree = self.tree.as_ref().ok_or_else(|| failed("copy an overlay, not a tree"))?;
+        let copy = Self::memory(tree)?;
         // What the overlay notes of removed entries are devices and attributes, and come along.
         run(Command::new("cp").arg("--archive").arg(self.upper()).arg(copy.upper()))?;
-        copy.mount()?;
+        copy.mount(tree)?;
         Ok(copy)
     }
 
@@ -47,7 +49,7 @@ impl Layer {
     /// container's own root often is one.
     fn memory(tree: &Path) -> Result<Self> {
         let mounts = tempfile::Builder::new().prefix("disinherit-layer-").tempdir()?;
-        let layer = Self { mounts, tree: tree.to_path_buf() };
+        let layer = Self { mounts, tree: Some(tree.to_path_buf()) };
         fs::create_dir(layer.place())?;
         fs::create_dir(layer.root())?;
         run(Command::new("mount")
@@ -57,9 +59,9 @@ impl Layer {
         Ok(layer)
     }
 
-    fn mount(&self) -> Result {
+    fn mount(&self, tree: &Path) -> Result {
         let mut options = OsString::from("lowerdir=");
-        options.push(&self.tree);
+        options.push(tree);
         options.push(",upperdir=");
         options.push(self.upper());
         options.push(",workdir=");
@@ -68,7 +70,7 @@ impl Layer {
             .args(["-t", "overlay", "layer", "-o"])
             .arg(options)
             .arg(self.root()))
-        .context(|| format!("layer over {}", self.tree.display()))?;
+        .context(|| format!("layer over {}", tree.display()))?;
         Ok(())
     }
 
@@ -104,7 +106,7 @@ impl Layer {
     /// When the machine refuses the mount, or the tree cannot be unpacked.
     pub fn unpacked(archive: &Path) -> Result<Self> {
         let mounts = tempfile::Builder::new().prefix("disinherit-copy-").tempdir()?;
-        let layer = Self { mounts };
+        let layer = Self { mounts, tree: None };
         fs::create_dir(layer.root())?;
         run(Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=6g,mode=0755", "copy"])
