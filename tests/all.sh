@@ -43,7 +43,7 @@ end_to_end() {
 }
 
 part 'form: cargo fmt' cargo fmt --all --check
-part 'form: shellcheck' shellcheck tests/*.sh tests/peers/*.sh examples/*/*.sh .ci/run
+part 'form: shellcheck' shellcheck tests/*.sh tests/peers/*.sh examples/*/*.sh packaging/build.sh packaging/debian/p* .ci/run
 part 'lints: clippy' cargo clippy --quiet --workspace --all-targets -- -D warnings
 part 'docs: rustdoc' quiet_doc
 part 'dependencies: cargo-deny' cargo deny --all-features check bans licenses sources
@@ -56,6 +56,7 @@ else
     part 'unit tests as root' unit_tests_through tests/as-root.sh
 fi
 part 'released programs: make dist' tests/dist.sh
+part 'packages' packaging/build.sh
 part 'end to end: first boots in containers' end_to_end containers
 part 'end to end: others' end_to_end others
 
