@@ -18,6 +18,7 @@ pub use text::text;
 use crate::ImagePath;
 use crate::catalogue::Severity;
 use crate::change::Erase;
+use crate::erase::swap::{Active, SwapReport};
 use crate::erase::{FsReport, Residual as Below};
 use crate::facts::Login;
 use crate::proof::SearchReport;
@@ -55,6 +56,12 @@ pub struct Report {
     /// What was done to the free space and the journal of each file system.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub erased: Vec<FsReport>,
+    /// Swap areas that were overwritten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub swaps: Vec<SwapReport>,
+    /// Swap areas that were in use and are not any more; not a part of the report's form.
+    #[serde(skip)]
+    pub stopped_swaps: Vec<Active>,
     /// The search of the raw devices for what was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<SearchReport>,

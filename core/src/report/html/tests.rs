@@ -29,6 +29,8 @@ fn report(findings: Vec<Finding>) -> Report {
         findings,
         residual: Vec::new(),
         erased: Vec::new(),
+        swaps: Vec::new(),
+        stopped_swaps: Vec::new(),
         proof: None,
         logins: Vec::new(),
         skipped: Vec::new(),
