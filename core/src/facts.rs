@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ImagePath;
 use crate::catalogue::Severity;
+use crate::content::Seen;
 use crate::edit::{Edit, Format};
 use crate::manifest::KeyHash;
 use crate::reach::Mount;
@@ -29,6 +30,8 @@ pub struct Facts {
     pub host_keys: Vec<KeyHash>,
     /// What of the image matters to the first boot.
     pub services: Services,
+    /// Files that held nothing, for the next look.
+    pub seen: Seen,
 }
 
 /// A rule matched an inode or a record in it.
@@ -60,6 +63,8 @@ pub enum Target {
         /// What is done when the rule acts.
         edit: Edit,
     },
+    /// The content as a whole; the inode stays, for whoever writes to it.
+    Content,
     /// A copy of a machine ID that becomes a link to `/etc/machine-id`.
     MachineIdCopy,
 }

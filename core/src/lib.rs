@@ -14,6 +14,7 @@
 //! | which credentials lie where, as data | [`catalogue`] |
 //! | what the owner of the image decides | [`policy`] |
 //! | what is there | [`discover`], [`facts`] |
+//! | secrets by what they look like, whatever their place | [`content`], [`packages`] |
 //! | what will be done | [`plan`], [`edit`] |
 //! | doing it, and saying what is left | [`apply`], [`pipeline`], [`report`] |
 //! | below the files: free space, journals, the search of the raw disk | [`disk`], [`erase`], [`proof`] |
@@ -27,6 +28,8 @@ pub mod apply;
 #[cfg(feature = "scrub")]
 pub mod catalogue;
 pub mod change;
+#[cfg(feature = "scrub")]
+pub mod content;
 #[cfg(feature = "scrub")]
 pub mod discover;
 #[cfg(feature = "scrub")]
@@ -47,6 +50,8 @@ pub mod known_keys;
 pub mod live;
 pub mod lock;
 pub mod manifest;
+#[cfg(feature = "scrub")]
+pub mod packages;
 pub mod path;
 #[cfg(feature = "scrub")]
 pub mod pipeline;

@@ -1,7 +1,7 @@
 //! The one way through: discover, plan, apply, discover again, report.
 
 use crate::apply::{self, Progress};
-use crate::discover::discover;
+use crate::discover::{discover, discover_again};
 use crate::disk::{Disk, Secrets, Touched};
 use crate::facts::Facts;
 use crate::live;
@@ -46,7 +46,7 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
         // Nothing was refused: now the writers stop, and what they wrote until then is seen too.
         report.actions = live::stop_writers(root)?;
         if !report.actions.is_empty() {
-            facts = discover(root, job.settings)?;
+            facts = discover_again(root, job.settings, &facts.seen)?;
             plan = make_plan(root, job, &facts)?;
         }
         plan.disk = disk.treatments(job.settings);
@@ -62,7 +62,8 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
             .erase(root, job.settings.erase, &mut report, progress)
             .and_then(|()| touched.look(root, &plan, job.settings.proof))
             .and_then(|()| disk.prove(&secrets, &touched, job.settings, &mut report, progress));
-        let after = discover(root, job.settings).and_then(|after| verify(root, job, &after));
+        let after = discover_again(root, job.settings, &facts.seen)
+            .and_then(|after| verify(root, job, &after));
         // Something was written: an error is neither a refusal nor a reason to say nothing.
         let failed =
             [("treat the disk", disk.as_ref().err()), ("look again", after.as_ref().err())];

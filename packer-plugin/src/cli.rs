@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use disinherit_core::Result;
 use disinherit_core::catalogue::Severity;
-use disinherit_core::policy::{EraseMode, Limit, ProofMode};
+use disinherit_core::policy::{ContentMode, EraseMode, Limit, ProofMode};
 
 use crate::config::parse;
 use crate::plugin::{Invocation, describe_json, serve};
@@ -106,6 +106,9 @@ pub struct ScrubArgs {
     /// Print the plan and write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Secrets that only the content scan finds: report, remove [default: report]
+    #[arg(long, value_name = "WHAT", value_parser = parse::<ContentMode>)]
+    pub content: Option<ContentMode>,
     /// How free space and journal are treated: auto, trim, fill, files, off [default: auto]
     #[arg(long, value_name = "HOW", value_parser = parse::<EraseMode>)]
     pub erase: Option<EraseMode>,
@@ -229,7 +232,8 @@ mod tests {
     #[test]
     fn what_the_provisioner_passes_is_understood() {
         let line = "p scrub --live --yes --packer --cleanup /tmp/d --policy /tmp/d/options.yaml \
-            --erase auto --proof touched --proof-limit 90s --fail-on high --firstboot none --strict \
+            --content remove --erase auto --proof touched --proof-limit 90s --fail-on high \
+            --firstboot none --strict \
             --power-off-after 20";
         let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
         let Command::Scrub(args) = parse(&line).unwrap().command else { panic!("not scrub") };

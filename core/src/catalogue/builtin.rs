@@ -31,6 +31,12 @@ pub(super) const CHAPTERS: &[(&str, &str)] = &[
     chapter!("logs.yaml"),
     chapter!("leftovers.yaml"),
     chapter!("boot-loader.yaml"),
+    chapter!("content-keys.yaml"),
+    chapter!("content-hashes.yaml"),
+    chapter!("content-cloud.yaml"),
+    chapter!("content-development.yaml"),
+    chapter!("content-services.yaml"),
+    chapter!("content-context.yaml"),
 ];
 
 #[cfg(test)]

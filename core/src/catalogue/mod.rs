@@ -6,6 +6,7 @@
 
 mod builtin;
 mod pattern;
+mod signature;
 pub mod table;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use pattern::{Alternative, Part, Pattern, PatternError};
+pub use signature::{Certainty, Check, Reader, Signature};
 
 use crate::{Error, Result};
 
@@ -46,6 +48,9 @@ pub struct Rule {
     /// How the places are read; most rules only look at paths.
     #[serde(default, skip_serializing_if = "Finder::is_path")]
     pub find: Finder,
+    /// What the content scan looks for, with `find: content` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Signature>,
     /// What happens to what is found.
     pub action: Action,
     /// Whether the rule acts without being asked.
@@ -96,6 +101,8 @@ pub enum Finder {
     DbusMachineId,
     /// Settings of sshd that let a password in.
     SshdPasswords,
+    /// Secrets by what they look like, in every file of the image.
+    Content,
 }
 
 impl Finder {
@@ -264,6 +271,12 @@ impl Rule {
         }
         if self.find == Finder::Path && matches!(self.action, Action::Lock | Action::Edit) {
             return wrong("lock and edit need a `find:` that knows the format");
+        }
+        if (self.find == Finder::Content) != self.content.is_some() {
+            return wrong("`find: content` and `content:` go together");
+        }
+        if self.content.as_ref().is_some_and(|s| s.anchors.iter().any(|a| a.len() < 3)) {
+            return wrong("an anchor of the content scan has at least 3 bytes");
         }
         let conditional = !self.when.is_empty() || !self.unless.is_empty();
         if self.find != Finder::Path && (conditional || self.keep_directories) {

@@ -2,6 +2,7 @@
 //! facts and never an empty result, because what was not seen is not clean.
 
 mod accounts;
+mod content;
 mod expand;
 mod identity;
 mod links;
@@ -11,6 +12,7 @@ mod services;
 
 use crate::accounts::Accounts;
 use crate::catalogue::{Action, Finder, Pattern, Rule, Severity};
+use crate::content::Seen;
 use crate::facts::{Facts, Hit, Note, Problem, Target};
 use crate::policy::Settings;
 use crate::reach::Reach;
@@ -26,9 +28,18 @@ use links::Leads;
 /// # Errors
 /// Only what makes the whole discovery worthless, for instance an unreadable `/etc/passwd`.
 pub fn discover(root: &Root, settings: &Settings) -> Result<Facts> {
+    discover_again(root, settings, &Seen::default())
+}
+
+/// Looks once more: files that held nothing `before` and have not changed since are not read again.
+///
+/// # Errors
+/// As [`discover`].
+pub fn discover_again(root: &Root, settings: &Settings, before: &Seen) -> Result<Facts> {
     let reach = Reach::discover(root)?;
     let accounts = Accounts::load(root)?;
     let (homes, unseen) = accounts.homes_and_problems(root)?;
+    let whose = content::homes(root, &accounts, &homes);
     let own: Vec<ImagePath> = homes.into_iter().map(|h| h.path).collect();
     let homes = Homes { system: system_homes(root, &accounts, &own), own };
     let (sshd, problems) = sshd::Config::load(root)?;
@@ -65,6 +76,7 @@ pub fn discover(root: &Root, settings: &Settings) -> Result<Facts> {
             scene.look(rule)?;
         }
     }
+    content::look(&mut scene, &reach, whose, before)?;
     let problems = scene.expander.take_problems();
     scene.facts.problems.extend(problems);
     Ok(scene.facts)
@@ -128,6 +140,8 @@ impl Scene<'_> {
             Finder::LoginFiles => logins::files(self, rule),
             Finder::OtherLogins => logins::other_sources(self, rule),
             Finder::SshdPasswords => logins::password_settings(self, rule),
+            // All at once, after every other rule.
+            Finder::Content => Ok(()),
             Finder::HostKeys => identity::host_keys(self, rule),
             Finder::MachineId => identity::machine_id(self, rule),
             Finder::DbusMachineId => identity::dbus_machine_id(self, rule),

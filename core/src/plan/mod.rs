@@ -104,7 +104,9 @@ fn merge(settings: &Settings, path: ImagePath, hits: &[&Hit]) -> Option<Step> {
     rules.dedup();
     let action = |h: &Hit| settings.catalogue.get(&h.rule).map_or(Action::Delete, |r| r.action);
     let removed = |h: &&&Hit| h.what == Target::Inode && action(h) != Action::Truncate;
-    let truncated = |h: &&&Hit| h.what == Target::Inode && action(h) == Action::Truncate;
+    let truncated = |h: &&&Hit| {
+        h.what == Target::Content || h.what == Target::Inode && action(h) == Action::Truncate
+    };
     let copied = |h: &&&Hit| h.what == Target::MachineIdCopy;
     // A removal is of the entry itself, an edit of what it leads to: each has its own inode.
     let (hit, change) = if let Some(hit) = hits.iter().find(removed) {

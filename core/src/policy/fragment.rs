@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Pattern, Rule, Severity};
+use crate::content::mark;
 use crate::manifest::{InjectedPassword, SealedKeys};
 use crate::policy::Limit;
 use crate::{Error, Result};
@@ -28,6 +29,12 @@ pub struct Fragment {
     /// More rules, in the grammar of the catalogue.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_rules: Vec<Rule>,
+    /// What is done about secrets that only the content scan found; `report` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentMode>,
+    /// Makes the fingerprints of secrets the same in every run, so that `allow.keys` can name one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint_key: Option<mark::Key>,
     /// What `/etc/machine-id` becomes; `empty` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_id: Option<MachineId>,
@@ -67,7 +74,8 @@ pub struct Allow {
     /// Paths, in the grammar of the catalogue.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<Pattern>,
-    /// Public keys by fingerprint, `SHA256:...` as ssh-keygen(1) prints it.
+    /// Public keys by fingerprint, `SHA256:...` as ssh-keygen(1) prints it; secrets that the content
+    /// scan finds by theirs, `HMAC:...` as a report under the same `fingerprint_key` has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
 }
@@ -100,6 +108,19 @@ pub enum MachineId {
     /// `uninitialized`: the next boot counts as a first boot and applies presets, which enables
     /// services again that the image's author disabled.
     Uninitialized,
+}
+
+/// What is done about secrets that only the content scan found, that is, that no rule for their
+/// place knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContentMode {
+    /// What is surely a secret goes from homes and from temporary, backup and log places; everything
+    /// else is a finding.
+    #[default]
+    Report,
+    /// Everything goes, from wherever it lies.
+    Remove,
 }
 
 /// How the disk below the files is treated.
@@ -160,6 +181,8 @@ impl Fragment {
         self.extra_rules.extend(later.extra_rules);
         self.evidence.extend(later.evidence);
         Self {
+            content: later.content.or(self.content),
+            fingerprint_key: later.fingerprint_key.or(self.fingerprint_key),
             machine_id: later.machine_id.or(self.machine_id),
             firstboot: later.firstboot.or(self.firstboot),
             sealed_keys: later.sealed_keys.or(self.sealed_keys),

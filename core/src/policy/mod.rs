@@ -9,5 +9,5 @@ mod fragment;
 mod settings;
 
 pub use duration::Limit;
-pub use fragment::{Allow, EraseMode, Fragment, MachineId, ProofMode, Switch};
+pub use fragment::{Allow, ContentMode, EraseMode, Fragment, MachineId, ProofMode, Switch};
 pub use settings::Settings;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::catalogue::{Catalogue, Default as RuleDefault, Rule, Severity};
+use crate::content::mark;
 use crate::manifest::{InjectedPassword, SealedKeys};
-use crate::policy::{Allow, EraseMode, Fragment, MachineId, ProofMode, Switch};
+use crate::policy::{Allow, ContentMode, EraseMode, Fragment, MachineId, ProofMode, Switch};
 use crate::{Error, Result};
 
 /// The validated policy together with the catalogue it switches.
@@ -19,6 +20,10 @@ pub struct Settings {
     pub remove_users: BTreeSet<Vec<u8>>,
     /// What stays although a rule matches.
     pub allow: Allow,
+    /// What is done about secrets that only the content scan found.
+    pub content: ContentMode,
+    /// What the fingerprints of secrets are made with.
+    pub fingerprint_key: mark::Key,
     /// What `/etc/machine-id` becomes.
     pub machine_id: MachineId,
     /// Install disinherit-firstboot and seal the image.
@@ -61,9 +66,10 @@ impl Settings {
             }
         }
         for key in &fragment.allow.keys {
-            if !key.starts_with("SHA256:") || key.len() != "SHA256:".len() + 43 {
+            let public = key.starts_with("SHA256:") && key.len() == "SHA256:".len() + 43;
+            if !public && !mark::is_mark(key) {
                 return Err(Error::usage("allow the key", key)
-                    .remedy("write its fingerprint as ssh-keygen -l prints it, SHA256:..."));
+                    .remedy("write its fingerprint as ssh-keygen -l prints it, SHA256:..., or that of a secret as a report has it, HMAC:..."));
             }
         }
         let names = |list: Vec<String>| list.into_iter().map(String::into_bytes).collect();
@@ -73,12 +79,15 @@ impl Settings {
             return Err(Error::usage("keep and remove the user", crate::path::escape(both))
                 .remedy("name it in keep_users or in remove_users"));
         }
+        let fingerprint_key = fragment.fingerprint_key.map_or_else(mark::Key::random, Ok)?;
         let strict = fragment.strict.unwrap_or(false);
         Ok(Self {
             catalogue,
             keep_users,
             remove_users,
             allow: fragment.allow,
+            content: fragment.content.unwrap_or_default(),
+            fingerprint_key,
             machine_id: fragment.machine_id.unwrap_or_default(),
             firstboot: fragment.firstboot.unwrap_or(true),
             sealed_keys: fragment.sealed_keys.unwrap_or_default(),
@@ -95,6 +104,11 @@ impl Settings {
             strict,
             switches: fragment.rules,
         })
+    }
+
+    /// How policy switches a rule; `None` where it says nothing.
+    pub fn switch(&self, rule: &str) -> Option<Switch> {
+        self.switches.get(rule).copied()
     }
 
     /// What policy makes of a rule: `None` when it is not looked at, else whether it acts.

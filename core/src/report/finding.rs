@@ -48,7 +48,9 @@ impl Finding {
     /// A note of a rule that only reports.
     pub(crate) fn of_note(settings: &Settings, note: &Note) -> Self {
         let (path, subject) = (note.path.clone(), note.subject.clone());
-        let finding = Self::of_rule(settings, &note.rule, path, subject, meant(&note.rule));
+        let content = settings.catalogue.get(&note.rule).is_some_and(|r| r.content.is_some());
+        let remedy = if content { unmeant(&note.rule) } else { meant(&note.rule) };
+        let finding = Self::of_rule(settings, &note.rule, path, subject, remedy);
         Self { severity: note.severity.unwrap_or(finding.severity), ..finding }
     }
 
@@ -95,4 +97,12 @@ impl Finding {
 /// What to do about a rule that only reports.
 fn meant(rule: &str) -> String {
     format!("change it in the image, or say that it is meant: rules: {{{rule}: off}}")
+}
+
+/// What to do about a secret that the content scan found and that stays.
+fn unmeant(rule: &str) -> String {
+    format!(
+        "remove it from the image, or write content: remove into the policy; if it is meant, keep \
+         it by allow: {{paths: [...]}} or rules: {{{rule}: off}}"
+    )
 }

@@ -4,6 +4,7 @@
 //! `RESOLVE_IN_ROOT` and `RESOLVE_NO_MAGICLINKS` where the kernel has it, else an own walk with the
 //! same rules. Nothing here writes.
 
+mod folder;
 mod meta;
 mod read;
 mod resolve;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, fstat, fstatfs, openat};
 use rustix::io::Errno;
 
+pub use folder::Folder;
 pub use meta::{FileKind, Meta};
 pub use read::Entry;
 pub(crate) use read::{list, read_up_to};

@@ -93,6 +93,7 @@ pub(super) fn of_scrub(args: ScrubArgs) -> Request {
         mode: if args.dry_run { Mode::DryRun } else { Mode::Scrub },
         policies: args.policies,
         options: Fragment {
+            content: args.content,
             erase: args.erase,
             proof: args.proof,
             proof_limit: args.proof_limit,

@@ -94,6 +94,12 @@ pub const TABLE: &[Opt] = &[
         "The program to upload and run in the guest, on Packer's machine; needed where the guest's architecture is not the plugin's and the plugin carries no program for it.",
     ),
     opt(
+        "content",
+        Kind::Text,
+        "report",
+        "What is done about secrets that only the content scan finds (see content.md): `report` removes what is sure from homes and from temporary, backup and log places and reports the rest, `remove` removes all. When set, it counts more than the policy files.",
+    ),
+    opt(
         "erase",
         Kind::Text,
         "auto",

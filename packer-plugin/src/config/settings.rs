@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use disinherit_core::catalogue::Severity;
-use disinherit_core::policy::{EraseMode, Limit, ProofMode, Switch};
+use disinherit_core::policy::{ContentMode, EraseMode, Limit, ProofMode, Switch};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -30,6 +30,8 @@ pub struct Settings {
     pub firstboot_binary: Option<PathBuf>,
     /// The program for the guest, on this machine.
     pub guest_binary: Option<PathBuf>,
+    /// Secrets that only the content scan finds; unset, the policy files decide.
+    pub content: Option<ContentMode>,
     /// Free space and journal; unset, the policy files decide.
     pub erase: Option<EraseMode>,
     /// Search of the raw disk.
@@ -81,6 +83,7 @@ impl Settings {
             firstboot: reader.boolean("firstboot", true),
             firstboot_binary: reader.text("firstboot_binary").map(PathBuf::from),
             guest_binary: reader.text("guest_binary").map(PathBuf::from),
+            content: reader.word("content"),
             erase: reader.word("erase"),
             proof: reader.word("proof"),
             proof_limit: reader.word("proof_limit"),

@@ -42,6 +42,7 @@ pub(super) fn arguments(settings: &Settings, folder: &Folder) -> Vec<String> {
     }
     let firstboot = if settings.firstboot { format!("{dir}/{FIRSTBOOT}") } else { "none".into() };
     let pairs = [
+        ("--content", settings.content.as_ref().map(word)),
         ("--erase", settings.erase.as_ref().map(word)),
         ("--proof", settings.proof.as_ref().map(word)),
         ("--proof-limit", settings.proof_limit.as_ref().map(word)),
