@@ -40,8 +40,6 @@ mkfs.btrfs btrfs-progs
 mkfs.xfs xfsprogs
 setfacl acl
 setfattr attr
-dpkg-deb dpkg
-rpmbuild rpm
 '
 for_full='
 zerofree zerofree

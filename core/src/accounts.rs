@@ -37,6 +37,14 @@ pub struct Account {
     pub file: ImagePath,
 }
 
+impl Account {
+    /// False where the shell is one that ends at once; empty means `/bin/sh`.
+    pub fn has_login_shell(&self) -> bool {
+        let name = self.shell.rsplit(|b| *b == b'/').next().unwrap_or_default();
+        !matches!(name, b"nologin" | b"false" | b"sync" | b"shutdown" | b"halt" | b"true")
+    }
+}
+
 /// All accounts of an image.
 #[derive(Debug, Clone)]
 pub struct Accounts {

@@ -68,6 +68,8 @@ pub mod report;
 pub mod root;
 pub mod seal;
 pub mod sshd;
+#[cfg(feature = "scrub")]
+pub mod suggest;
 mod sys;
 pub mod text;
 

@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 use disinherit_core::change::Erase;
-use disinherit_core::erase::swap::SwapReport;
 use disinherit_core::erase::{EraseMode, FsReport, Journal, Place, Residual as Below, Way};
 use disinherit_core::manifest::KeyHash;
 use disinherit_core::proof::{Form, Hit, SearchReport, Searched, Where};
@@ -88,10 +87,6 @@ fn proof() -> SearchReport {
     }
 }
 
-fn swap() -> SwapReport {
-    SwapReport { path: "/swapfile".into(), size: 2, written: 1, hibernated: true, was_active: true }
-}
-
 fn full() -> Report {
     let path = ImagePath::new("/etc/shadow").unwrap();
     Report {
@@ -123,8 +118,6 @@ fn full() -> Report {
         }],
         residual: vec![Residual { what: "w".into(), why: "y".into(), remedy: "m".into() }],
         erased: vec![erased()],
-        swaps: vec![swap()],
-        stopped_swaps: Vec::new(),
         proof: Some(proof()),
         logins: vec![Login {
             user: "ann".into(),

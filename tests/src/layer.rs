@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::base::Base;
 use crate::command::run;
-use crate::{Context, Result, failed};
+use crate::{Context, Result};
 
 /// An overlay mount: reads come from the tree below, writes stay in memory.
 ///
@@ -16,8 +16,6 @@ use crate::{Context, Result, failed};
 #[derive(Debug)]
 pub struct Layer {
     mounts: tempfile::TempDir,
-    /// What lies below; nothing below an unpacked copy.
-    tree: Option<PathBuf>,
 }
 
 impl Layer {
@@ -26,70 +24,30 @@ impl Layer {
     /// # Errors
     /// When the machine refuses the mounts; see [`crate::needs::Need::Mount`].
     pub fn over(tree: &Path) -> Result<Self> {
-        let layer = Self::memory(tree)?;
-        fs::create_dir(layer.upper())?;
-        layer.mount(tree)?;
-        Ok(layer)
-    }
-
-    /// What a copy of the disk holds; nothing may run from this one meanwhile.
-    ///
-    /// # Errors
-    /// When it cannot be copied or mounted.
-    pub fn copy(&self) -> Result<Self> {
-        let tree = self.tree.as_ref().ok_or_else(|| failed("copy an overlay, not a tree"))?;
-        let copy = Self::memory(tree)?;
-        // What the overlay notes of removed entries are devices and attributes, and come along.
-        run(Command::new("cp").arg("--archive").arg(self.upper()).arg(copy.upper()))?;
-        copy.mount(tree)?;
-        Ok(copy)
-    }
-
-    /// A file system in memory: an overlay cannot be the upper layer of another one, and a
-    /// container's own root often is one.
-    fn memory(tree: &Path) -> Result<Self> {
         let mounts = tempfile::Builder::new().prefix("disinherit-layer-").tempdir()?;
-        let layer = Self { mounts, tree: Some(tree.to_path_buf()) };
-        fs::create_dir(layer.place())?;
+        let layer = Self { mounts };
+        let memory = layer.mounts.path().join("memory");
+        fs::create_dir(&memory)?;
         fs::create_dir(layer.root())?;
+        // An overlay cannot be the upper layer of another one, and a container's own root often
+        // is one: memory always works.
         run(Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=2g,mode=0755", "layer"])
-            .arg(layer.place()))?;
-        fs::create_dir(layer.place().join("work"))?;
-        Ok(layer)
-    }
-
-    fn mount(&self, tree: &Path) -> Result {
+            .arg(&memory))?;
+        fs::create_dir(memory.join("upper"))?;
+        fs::create_dir(memory.join("work"))?;
         let mut options = OsString::from("lowerdir=");
         options.push(tree);
         options.push(",upperdir=");
-        options.push(self.upper());
+        options.push(memory.join("upper"));
         options.push(",workdir=");
-        options.push(self.place().join("work"));
+        options.push(memory.join("work"));
         run(Command::new("mount")
             .args(["-t", "overlay", "layer", "-o"])
             .arg(options)
-            .arg(self.root()))
+            .arg(layer.root()))
         .context(|| format!("layer over {}", tree.display()))?;
-        Ok(())
-    }
-
-    /// Makes the disk larger or smaller: `size` as tmpfs(5) takes it, such as `3g`. A size that is
-    /// in use already leaves no room at all.
-    ///
-    /// # Errors
-    /// When it cannot be mounted anew.
-    pub fn resize(&self, size: &str) -> Result {
-        run(Command::new("mount").args(["-o", &format!("remount,size={size}")]).arg(self.place()))?;
-        Ok(())
-    }
-
-    fn place(&self) -> PathBuf {
-        self.mounts.path().join("memory")
-    }
-
-    fn upper(&self) -> PathBuf {
-        self.place().join("upper")
+        Ok(layer)
     }
 
     /// A copy of the tree of `base` in memory, with nothing below it.
@@ -106,7 +64,7 @@ impl Layer {
     /// When the machine refuses the mount, or the tree cannot be unpacked.
     pub fn unpacked(archive: &Path) -> Result<Self> {
         let mounts = tempfile::Builder::new().prefix("disinherit-copy-").tempdir()?;
-        let layer = Self { mounts, tree: None };
+        let layer = Self { mounts };
         fs::create_dir(layer.root())?;
         run(Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=6g,mode=0755", "copy"])

@@ -99,10 +99,18 @@ pub enum Finder {
     MachineId,
     /// A D-Bus machine ID that is a file of its own.
     DbusMachineId,
-    /// Settings of sshd that let a password in.
+    /// Settings of sshd that let a password in, as they are in effect.
     SshdPasswords,
     /// Secrets by what they look like, in every file of the image.
     Content,
+    /// Other settings of sshd that are risky, as they are in effect.
+    SshdSettings,
+    /// Accounts of people that policy does not know.
+    UnknownAccounts,
+    /// Public keys that sshd accepts and that anybody can use or break.
+    WeakKeys,
+    /// Public keys that sshd accepts and whose private half is published.
+    PublishedKeys,
 }
 
 impl Finder {

@@ -220,23 +220,3 @@ pub(super) fn other_sources(scene: &mut Scene<'_>, rule: &Rule) -> Result<()> {
     }
     Ok(())
 }
-
-/// Settings of sshd that could let a password in for somebody.
-pub(super) fn password_settings(scene: &mut Scene<'_>, rule: &Rule) -> Result<()> {
-    if !scene.facts.services.ssh_enabled {
-        return Ok(());
-    }
-    for (keyword, open) in [
-        ("PasswordAuthentication", &[b"yes".as_slice()][..]),
-        ("PermitEmptyPasswords", &[b"yes"]),
-        ("PermitRootLogin", &[b"yes"]),
-    ] {
-        let possible = scene.sshd.possible(keyword);
-        let unset = keyword == "PasswordAuthentication" && scene.sshd.may_be_default(keyword);
-        if unset || possible.iter().any(|v| open.iter().any(|o| v.eq_ignore_ascii_case(o))) {
-            let path = ImagePath::literal("/etc/ssh/sshd_config");
-            scene.note(rule, path, Some(format!("{keyword} yes")));
-        }
-    }
-    Ok(())
-}

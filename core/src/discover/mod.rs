@@ -8,7 +8,9 @@ mod identity;
 mod links;
 mod logins;
 mod removals;
+mod risks;
 mod services;
+mod strangers;
 
 use crate::accounts::Accounts;
 use crate::catalogue::{Action, Finder, Pattern, Rule, Severity};
@@ -22,6 +24,7 @@ use crate::{ImagePath, Result};
 
 use expand::{Except, Expander, Found, Homes, problem};
 use links::Leads;
+pub use risks::{Risk, Topic, risks};
 
 /// Looks at everything that the policy's rules name below `root`.
 ///
@@ -139,9 +142,19 @@ impl Scene<'_> {
             | Finder::UidZero => accounts::look(self, rule),
             Finder::LoginFiles => logins::files(self, rule),
             Finder::OtherLogins => logins::other_sources(self, rule),
-            Finder::SshdPasswords => logins::password_settings(self, rule),
             // All at once, after every other rule.
             Finder::Content => Ok(()),
+            Finder::SshdPasswords => risks::look(self, rule, Topic::Password),
+            Finder::SshdSettings => risks::look(self, rule, Topic::Loose),
+            Finder::UnknownAccounts => strangers::accounts(self, rule),
+            Finder::WeakKeys => {
+                strangers::weak_keys(self, rule);
+                Ok(())
+            }
+            Finder::PublishedKeys => {
+                strangers::published_keys(self, rule);
+                Ok(())
+            }
             Finder::HostKeys => identity::host_keys(self, rule),
             Finder::MachineId => identity::machine_id(self, rule),
             Finder::DbusMachineId => identity::dbus_machine_id(self, rule),

@@ -8,6 +8,7 @@ use crate::catalogue::{Pattern, Rule, Severity};
 use crate::content::mark;
 use crate::manifest::{InjectedPassword, SealedKeys};
 use crate::policy::Limit;
+use crate::suggest::nearest;
 use crate::{Error, Result};
 
 /// One policy file; every key is optional and unknown keys are errors.
@@ -78,11 +79,14 @@ pub struct Allow {
     /// scan finds by theirs, `HMAC:...` as a report under the same `fingerprint_key` has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
+    /// Accounts that the image is meant to have; what they can log in with goes all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
 }
 
 impl Allow {
     fn is_empty(&self) -> bool {
-        self.paths.is_empty() && self.keys.is_empty()
+        self.paths.is_empty() && self.keys.is_empty() && self.users.is_empty()
     }
 }
 
@@ -164,9 +168,13 @@ impl Fragment {
             return Ok(Self::default());
         }
         serde_yaml::from_str(text).map_err(|e| {
-            Error::usage("read the policy", name)
-                .because(e)
-                .remedy("see docs/policy.md for the keys that a policy may have")
+            let mut text = e.to_string();
+            let remedy = meant(&text);
+            if !text.contains(" at line ") {
+                // The decoder leaves out the very first place.
+                text.push_str(" at line 1 column 1");
+            }
+            Error::usage("read the policy", name).because(text).remedy(remedy)
         })
     }
 
@@ -178,6 +186,7 @@ impl Fragment {
         self.rules.extend(later.rules);
         self.allow.paths.extend(later.allow.paths);
         self.allow.keys.extend(later.allow.keys);
+        self.allow.users.extend(later.allow.users);
         self.extra_rules.extend(later.extra_rules);
         self.evidence.extend(later.evidence);
         Self {
@@ -197,9 +206,40 @@ impl Fragment {
     }
 }
 
+/// What to do about an error of the decoder, which names in backquotes what it found and then what
+/// it knows.
+fn meant(error: &str) -> String {
+    let mut words = error.split('`').skip(1).step_by(2);
+    let near = match words.next() {
+        Some(found) if error.contains("unknown ") => nearest(found, words),
+        _ => None,
+    };
+    near.map_or_else(
+        || "see docs/policy.md for the keys that a policy may have".to_owned(),
+        |word| format!("did you mean `{word}`?"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slip_of_the_pen_is_answered() {
+        for (policy, word, place) in [
+            ("keep_user: [ann]", "keep_users", "line 1 column 1"),
+            ("allow:\n  path: [/x]", "paths", "line 2 column 3"),
+            ("erase: tirm", "trim", "line 1 column 8"),
+            ("rules: {his-shell: onn}", "on", "line 1 column 20"),
+            ("extra_rules:\n- {id: a, wehre: [/x]}", "where", "line 2 column 11"),
+        ] {
+            let text = Fragment::parse("p", policy).unwrap_err().report();
+            assert!(text.contains(&format!("did you mean `{word}`?")), "{policy}: {text}");
+            assert!(text.contains(place), "{policy}: {text}");
+        }
+        let text = Fragment::parse("p", "shoe_size: 43").unwrap_err().report();
+        assert!(text.contains("docs/policy.md") && !text.contains("did you mean"), "{text}");
+    }
 
     #[test]
     fn unknown_keys_are_errors_with_a_place() {

@@ -6,6 +6,8 @@
 
 pub mod duration;
 mod fragment;
+#[cfg(test)]
+mod schema_tests;
 mod settings;
 
 pub use duration::Limit;

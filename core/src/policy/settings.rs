@@ -7,6 +7,8 @@ use crate::catalogue::{Catalogue, Default as RuleDefault, Rule, Severity};
 use crate::content::mark;
 use crate::manifest::{InjectedPassword, SealedKeys};
 use crate::policy::{Allow, ContentMode, EraseMode, Fragment, MachineId, ProofMode, Switch};
+use crate::suggest::nearest;
+use crate::text::public_key;
 use crate::{Error, Result};
 
 /// The validated policy together with the catalogue it switches.
@@ -61,13 +63,18 @@ impl Settings {
         }
         for id in fragment.rules.keys() {
             if catalogue.get(id).is_none() {
-                return Err(Error::usage("switch the rule", id)
-                    .remedy("list the rules with: packer-plugin-disinherit rules"));
+                let known = catalogue.rules().iter().map(|rule| rule.id.as_str());
+                let remedy = nearest(id, known).map_or_else(
+                    || "list the rules with: packer-plugin-disinherit rules".to_owned(),
+                    |near| {
+                        format!("did you mean `{near}`? `packer-plugin-disinherit rules` lists all")
+                    },
+                );
+                return Err(Error::usage("switch the rule", id).remedy(remedy));
             }
         }
         for key in &fragment.allow.keys {
-            let public = key.starts_with("SHA256:") && key.len() == "SHA256:".len() + 43;
-            if !public && !mark::is_mark(key) {
+            if !public_key::is_fingerprint(key) && !mark::is_mark(key) {
                 return Err(Error::usage("allow the key", key)
                     .remedy("write its fingerprint as ssh-keygen -l prints it, SHA256:..., or that of a secret as a report has it, HMAC:..."));
             }
@@ -146,6 +153,8 @@ mod tests {
     fn a_rule_that_does_not_exist_is_named() {
         let text = settings("rules: {his-bsh: off}").unwrap_err().report();
         assert!(text.contains("his-bsh") && text.contains("rules"), "{text}");
+        let text = settings("rules: {his-shel: off}").unwrap_err().report();
+        assert!(text.contains("did you mean `his-shell`?"), "{text}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The report: what was done, what is left, what cannot be known. It is made from a fresh
 //! discovery, not from what apply believes. The JSON form has the schema `docs/report.schema.json`.
 
+mod expected;
 mod finding;
 mod html;
 mod left;
@@ -9,6 +10,7 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
+pub use expected::expect;
 pub use finding::Finding;
 pub use html::html;
 pub(crate) use left::left;
@@ -18,7 +20,6 @@ pub use text::text;
 use crate::ImagePath;
 use crate::catalogue::Severity;
 use crate::change::Erase;
-use crate::erase::swap::{Active, SwapReport};
 use crate::erase::{FsReport, Residual as Below};
 use crate::facts::Login;
 use crate::proof::SearchReport;
@@ -56,12 +57,6 @@ pub struct Report {
     /// What was done to the free space and the journal of each file system.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub erased: Vec<FsReport>,
-    /// Swap areas that were overwritten.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub swaps: Vec<SwapReport>,
-    /// Swap areas that were in use and are not any more; not a part of the report's form.
-    #[serde(skip)]
-    pub stopped_swaps: Vec<Active>,
     /// The search of the raw devices for what was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<SearchReport>,
@@ -196,6 +191,28 @@ impl Residual {
 }
 
 impl Report {
+    /// A report of an audit that found nothing.
+    #[cfg(test)]
+    pub(crate) fn of_nothing() -> Self {
+        Self {
+            schema: SCHEMA,
+            version: "1.0.0".into(),
+            mode: Mode::Audit,
+            root: "/".into(),
+            live: false,
+            exit_code: 0,
+            fail_on: None,
+            summary: Summary::default(),
+            actions: Vec::new(),
+            findings: Vec::new(),
+            residual: Vec::new(),
+            erased: Vec::new(),
+            proof: None,
+            logins: Vec::new(),
+            skipped: Vec::new(),
+        }
+    }
+
     /// The findings that fail the run at `fail_on`.
     pub fn failing(&self, fail_on: Severity) -> usize {
         self.findings.iter().filter(|f| f.severity >= fail_on).count()

@@ -129,7 +129,6 @@ impl Root {
     }
 
     /// True when the root is a directory of an overlay.
-    #[cfg(feature = "scrub")]
     pub(crate) fn is_overlay(&self) -> bool {
         on_overlay(self.fd())
     }

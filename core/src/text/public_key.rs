@@ -18,6 +18,12 @@ pub fn fingerprint(blob: &[u8]) -> String {
     format!("SHA256:{}", STANDARD_NO_PAD.encode(digest(blob)))
 }
 
+/// Whether a text has the form of a [`fingerprint`].
+pub fn is_fingerprint(text: &str) -> bool {
+    let digest = text.strip_prefix("SHA256:").and_then(|t| STANDARD_NO_PAD.decode(t).ok());
+    digest.is_some_and(|bytes| bytes.len() == 32)
+}
+
 /// SHA-256 of the plain key blob, of the inner key for a certificate: what a deny list compares.
 pub fn digest(blob: &[u8]) -> [u8; 32] {
     let plain = plain(blob);

@@ -5,6 +5,7 @@
 
 #[path = "../oracle/mod.rs"]
 mod oracle;
+mod policies;
 mod sarif;
 mod validator;
 
@@ -14,6 +15,11 @@ fn main() {
         vec![
             ("sarif_of_an_audit_fits_the_official_schema", sarif::of_an_audit),
             ("sarif_of_a_failed_scrub_fits_the_official_schema", sarif::of_a_failed_scrub),
+            ("examples_of_policies_fit_the_published_schema", policies::examples),
+            (
+                "the_policy_schema_refuses_what_the_parser_refuses",
+                policies::what_the_parser_refuses,
+            ),
             ("reports_fit_the_published_schema", sarif::reports),
         ],
     );

@@ -9,6 +9,7 @@ mod dice;
 mod lab;
 #[path = "../oracle/mod.rs"]
 mod oracle;
+mod risks;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ fn main() {
             ("table_of_configurations", table),
             ("made_up_configurations", made_up),
             ("refused_configurations", refused),
+            ("risky_settings_in_effect", risks::in_effect),
         ],
     );
 }

@@ -11,7 +11,6 @@ mod policy;
 mod problems;
 mod reader;
 mod settings;
-mod suggest;
 mod template;
 mod words;
 

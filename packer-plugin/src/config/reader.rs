@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use disinherit_core::policy::{Switch, duration};
+use disinherit_core::suggest;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::template::{self, Scope};
-use super::{Input, Problems, UNKNOWN, lenient, options, suggest, words};
+use super::{Input, Problems, UNKNOWN, lenient, options, words};
 
 /// Takes options out of the input one by one and collects what is wrong.
 pub(super) struct Reader<'a> {

@@ -1,6 +1,5 @@
 use super::*;
 use crate::ImagePath;
-use crate::report::{SCHEMA, Summary};
 
 fn finding(path: &str, severity: Severity) -> Finding {
     Finding {
@@ -16,25 +15,9 @@ fn finding(path: &str, severity: Severity) -> Finding {
 }
 
 fn report(findings: Vec<Finding>) -> Report {
-    let mut report = Report {
-        schema: SCHEMA,
-        version: "1.0.0".into(),
-        mode: Mode::Audit,
-        root: "/mnt/<image>".into(),
-        live: false,
-        exit_code: 0,
-        fail_on: None,
-        summary: Summary::default(),
-        actions: Vec::new(),
-        findings,
-        residual: Vec::new(),
-        erased: Vec::new(),
-        swaps: Vec::new(),
-        stopped_swaps: Vec::new(),
-        proof: None,
-        logins: Vec::new(),
-        skipped: Vec::new(),
-    };
+    let mut report = Report::of_nothing();
+    report.root = "/mnt/<image>".into();
+    report.findings = findings;
     report.conclude(Severity::High, false);
     report
 }
