@@ -6,13 +6,17 @@
 
 CARGO ?= cargo
 
-.PHONY: all demo test test-full bench dist clean
+.PHONY: all demo test test-full bench dist packages clean
 
 all: dist
 
 # The released programs in build/dist: static, stripped, the guest's inside the plugin.
 dist:
 	tests/dist.sh
+
+# The first-boot program as .deb and .rpm in build/packages.
+packages: dist
+	packaging/build.sh
 
 # A real Packer build with the scrub as last provisioner, then three boots of its result.
 demo:

@@ -40,6 +40,8 @@ mkfs.btrfs btrfs-progs
 mkfs.xfs xfsprogs
 setfacl acl
 setfattr attr
+dpkg-deb dpkg
+rpmbuild rpm
 '
 for_full='
 zerofree zerofree

@@ -38,14 +38,19 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
     let mut facts = discover(root, job.settings)?;
     let mut plan = make_plan(root, job, &facts)?;
     let mut report = blank(root, job.mode, &facts);
+    if job.mode == Mode::DryRun {
+        plan.disk = disk(root, job)?.treatments(job.settings);
+    }
     if job.mode == Mode::Scrub {
-        let disk = Disk::discover(root, &Reach::discover(root)?, job.settings.erase)?;
+        let mut disk = disk(root, job)?;
         // Nothing was refused: now the writers stop, and what they wrote until then is seen too.
         report.actions = live::stop_writers(root)?;
         if !report.actions.is_empty() {
             facts = discover_again(root, job.settings, &facts.seen)?;
             plan = make_plan(root, job, &facts)?;
         }
+        plan.disk = disk.treatments(job.settings);
+        disk.stop_swaps(job.settings.erase);
         let secrets = Secrets::remember(root, &plan, job.settings)?;
         let mut touched = Touched::default();
         touched.look(root, &plan, job.settings.proof)?;
@@ -54,7 +59,7 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
         live::sync(root);
         report.residual = files_left(&report);
         let disk = disk
-            .erase(job.settings.erase, &mut report, progress)
+            .erase(root, job.settings.erase, &mut report, progress)
             .and_then(|()| touched.look(root, &plan, job.settings.proof))
             .and_then(|()| disk.prove(&secrets, &touched, job.settings, &mut report, progress));
         let after = discover_again(root, job.settings, &facts.seen)
@@ -75,6 +80,11 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
     report.summary.planned = report.actions.len();
     report.conclude(job.settings.fail_on, job.settings.strict);
     Ok((plan, report))
+}
+
+/// What lies below the files.
+fn disk(root: &Root, job: &Job<'_>) -> Result<Disk> {
+    Disk::discover(root, &Reach::discover(root)?, job.settings.erase)
 }
 
 /// The plan for `facts`, what sealing needs included.
@@ -170,6 +180,8 @@ fn blank(root: &Root, mode: Mode, facts: &Facts) -> Report {
         findings: Vec::new(),
         residual: Vec::new(),
         erased: Vec::new(),
+        swaps: Vec::new(),
+        stopped_swaps: Vec::new(),
         proof: None,
         logins: facts.logins.clone(),
         skipped: facts.skipped.clone(),

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 use disinherit_core::change::Erase;
+use disinherit_core::erase::swap::SwapReport;
 use disinherit_core::erase::{EraseMode, FsReport, Journal, Place, Residual as Below, Way};
 use disinherit_core::manifest::KeyHash;
 use disinherit_core::proof::{Form, Hit, SearchReport, Searched, Where};
@@ -87,6 +88,10 @@ fn proof() -> SearchReport {
     }
 }
 
+fn swap() -> SwapReport {
+    SwapReport { path: "/swapfile".into(), size: 2, written: 1, hibernated: true, was_active: true }
+}
+
 fn full() -> Report {
     let path = ImagePath::new("/etc/shadow").unwrap();
     Report {
@@ -118,6 +123,8 @@ fn full() -> Report {
         }],
         residual: vec![Residual { what: "w".into(), why: "y".into(), remedy: "m".into() }],
         erased: vec![erased()],
+        swaps: vec![swap()],
+        stopped_swaps: Vec::new(),
         proof: Some(proof()),
         logins: vec![Login {
             user: "ann".into(),

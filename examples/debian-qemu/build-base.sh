@@ -2,7 +2,7 @@
 # Builds a bootable Debian disk image from Debian's own packages, as people leave
 # such images before they capture them: passwords, keys, histories, tokens.
 #
-#   build-base.sh [--suite bookworm|trixie] [--sudo nopasswd|password] [--output DIR]
+#   build-base.sh [--suite bookworm|trixie|sid] [--sudo nopasswd|password] [--output DIR]
 #
 # Result in DIR (default build/debian-SUITE-SUDO below the repository):
 #   base.qcow2      boots under plain QEMU with BIOS; console on ttyS0
@@ -33,7 +33,7 @@ while [ $# -gt 0 ]; do
     esac
     shift 2
 done
-case $suite in bookworm|trixie) ;; *) die "suite $suite: only bookworm and trixie are tried" ;; esac
+case $suite in bookworm|trixie|sid) ;; *) die "suite $suite: only bookworm, trixie and sid are tried" ;; esac
 case $sudo_rule in nopasswd|password) ;; *) die "--sudo wants nopasswd or password" ;; esac
 : "${output:=$repository/build/debian-$suite-$sudo_rule}"
 cache=$repository/build/cache
@@ -52,7 +52,6 @@ make_packages_tar() {
     name=$(printf '%s' "$suite $packages $sources" | cat - "$here/customise.sh" | sha256sum | cut -c1-16)
     packages_tar=$cache/debian-$suite-$name.tar
     [ ! -s "$packages_tar" ] || return 0
-    mkdir -p "$cache"
     set -- --variant=minbase --include="$packages" \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
@@ -86,10 +85,17 @@ make_disk() {
 }
 
 made_from=$(cat "$here/build-base.sh" "$here/customise.sh" "$here/plant.sh" | sha256sum | cut -c1-64)
-if [ "$(cat "$output/made-from" 2>/dev/null)" = "$made_from" ]; then
+take_finished() {
+    [ "$(cat "$output/made-from" 2>/dev/null)" = "$made_from" ] || return 0
     echo "$output/base.qcow2"
     exit 0
-fi
+}
+take_finished
+# Two runs at once would write into the same files; the second finds what the first has made.
+mkdir -p "$cache"
+exec 9>"$cache/$suite.lock"
+flock 9
+take_finished
 make_packages_tar
 rm -rf "$output"
 mkdir -p "$output"

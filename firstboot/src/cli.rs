@@ -33,6 +33,13 @@ pub enum Command {
         /// A mounted image instead of the running system.
         root: Option<PathBuf>,
     },
+    /// Take back what sealing has installed.
+    Unseal {
+        /// A mounted image instead of the running system.
+        root: Option<PathBuf>,
+    },
+    /// Write units and drop-ins of a sealed system again; a package calls it after an upgrade.
+    Refresh,
     /// Print this help.
     Help,
     /// Print the version.
@@ -55,6 +62,8 @@ run by you, as root:
   status [--json]       what was decided, from which evidence
   authorize USER FILE   accept the public keys in FILE for USER (from a platform's assistant)
   seal [--root DIR]     record what this image carries and install the units; changes no login
+  unseal [--root DIR]   remove units and drop-ins; SSH no longer waits for a key
+  refresh               on a sealed system, write them as this version has them (after an upgrade)
 
 exit codes: 0 open or done, 1 closed, 2 wrong use, 3 could not run or finished in part, 4 refused
 files: /var/lib/disinherit/{manifest,state}.json, /run/disinherit/passed
@@ -81,6 +90,9 @@ impl Command {
             },
             ["seal"] => Self::Seal { root: None },
             ["seal", "--root", _] => Self::Seal { root: arguments.get(2).map(PathBuf::from) },
+            ["unseal"] => Self::Unseal { root: None },
+            ["unseal", "--root", _] => Self::Unseal { root: arguments.get(2).map(PathBuf::from) },
+            ["refresh"] => Self::Refresh,
             ["--help" | "-h" | "help"] => Self::Help,
             ["--version" | "-V"] => Self::Version,
             [] => return Err(usage("run", "without a command")),
@@ -112,6 +124,8 @@ mod tests {
             (&["early"][..], Command::Early),
             (&["status", "--json"], Command::Status { json: true }),
             (&["seal", "--root", "/mnt"], Command::Seal { root: Some("/mnt".into()) }),
+            (&["unseal"], Command::Unseal { root: None }),
+            (&["refresh"], Command::Refresh),
             (
                 &["authorize", "ann", "k"],
                 Command::Authorize { user: "ann".into(), file: "k".into() },
@@ -119,7 +133,9 @@ mod tests {
         ] {
             assert_eq!(parse(words).unwrap(), wanted);
         }
-        for name in ["early", "gate", "assert", "retry", "status", "authorize", "seal"] {
+        for name in
+            ["early", "gate", "assert", "retry", "status", "authorize", "seal", "unseal", "refresh"]
+        {
             assert!(HELP.contains(&format!("  {name}")), "{name}");
         }
     }

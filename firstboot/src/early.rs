@@ -25,9 +25,11 @@ pub fn run(root: &Root, after: &mut dyn FnMut(Step) -> Result<()>) -> Result<Pha
     let now = Identity::read(root);
     let phase = Phase::decide(&state, &now);
     if phase == Phase::NotSealed {
+        flag::set_stripped(root)?;
         return Ok(phase);
     }
     flag::clear(root)?;
+    flag::clear_stripped(root)?;
     match &phase {
         Phase::NotSealed => {}
         Phase::Strip { removal } => {
@@ -56,6 +58,7 @@ pub fn run(root: &Root, after: &mut dyn FnMut(Step) -> Result<()>) -> Result<Pha
             forget::forget(root)?;
         }
     }
+    flag::set_stripped(root)?;
     Ok(phase)
 }
 

@@ -36,6 +36,7 @@ mod trial;
 mod turn;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use disinherit_core::Result;
 use disinherit_core::root::Root;
@@ -91,17 +92,21 @@ fn run(command: Command) -> Result<u8> {
             }
             retry::start_sshd(&root)?;
         }
-        Command::Seal { root } => {
-            let root = match root {
-                Some(dir) => Root::offline(&dir)?,
-                None => Root::live()?,
-            };
-            for line in seal::seal(&root)? {
-                out::say(line);
-            }
-        }
+        Command::Seal { root } => tell(&seal::seal(&rooted(root)?)?),
+        Command::Unseal { root } => tell(&seal::unseal(&rooted(root)?)?),
+        Command::Refresh => tell(&seal::refresh(&Root::live()?)?),
     }
     Ok(OPEN)
+}
+
+fn rooted(dir: Option<PathBuf>) -> Result<Root> {
+    dir.map_or_else(Root::live, |dir| Root::offline(&dir))
+}
+
+fn tell(lines: &[String]) {
+    for line in lines {
+        out::say(line);
+    }
 }
 
 fn run_early() -> Result<()> {

@@ -15,6 +15,11 @@ pub struct Answer {
     pub complaint: String,
 }
 
+/// True when one of `places` is there.
+pub fn exists(places: &[&str]) -> bool {
+    places.iter().any(|place| Path::new(place).is_file())
+}
+
 /// Runs the first of `places` that exists and waits for it.
 ///
 /// # Errors

@@ -3,16 +3,17 @@
 //! The question is asked here, without a change and without a line in the journal; only when the
 //! answer would be yes is sshd started, and its unit asks the gate.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use disinherit_core::root::Root;
-use disinherit_core::seal::Units;
-use disinherit_core::{Error, Result};
+use disinherit_core::{Error, Result, seal};
 
 use crate::decision::Decision;
 use crate::{flag, gate, out, program};
 
 const SYSTEMCTL: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
+const RC_SERVICE: [&str; 2] = ["/sbin/rc-service", "/usr/sbin/rc-service"];
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(300);
 
@@ -45,12 +46,19 @@ pub fn run(root: &Root) -> Result<()> {
 /// # Errors
 /// When systemctl is missing or refuses.
 pub fn start_sshd(root: &Root) -> Result<()> {
-    let mut arguments = vec!["--no-block", "start"];
-    arguments.extend(Units::new(root).enabled_ssh()?);
-    if !root.is_live() || arguments.len() == 2 {
+    let units = seal::enabled_ssh(root)?;
+    if !root.is_live() || units.is_empty() {
         return Ok(());
     }
-    let answer = program::run(&SYSTEMCTL, &arguments)?;
+    if program::exists(&SYSTEMCTL) {
+        let words = ["--no-block", "start"].map(str::to_owned);
+        return start(&SYSTEMCTL, &[&words[..], &units].concat());
+    }
+    units.iter().try_for_each(|unit| start(&RC_SERVICE, &[unit.as_str(), "start"]))
+}
+
+fn start<S: AsRef<OsStr>>(places: &[&str], arguments: &[S]) -> Result<()> {
+    let answer = program::run(places, arguments)?;
     if answer.success {
         return Ok(());
     }

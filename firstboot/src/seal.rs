@@ -7,6 +7,7 @@ use disinherit_core::root::{FileKind, Links, Root};
 use disinherit_core::seal::{self, Installed, Inventory, Kind};
 use disinherit_core::{Error, ImagePath, Result, change};
 
+use crate::flag;
 use crate::trial::{self, Trial};
 
 /// Seals `root`; returns a line for each thing done. A second run changes nothing.
@@ -97,6 +98,62 @@ fn install(root: &Root, wanted: &Installed) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Writes units and drop-ins as this version has them on a system that is sealed, after an upgrade of
+/// the program. Manifest and state stay: an adopted instance stays adopted. Nothing is tried with sshd,
+/// and nothing that decides is changed, so a system that was opened is not closed.
+///
+/// # Errors
+/// When something cannot be read or written.
+pub fn refresh(root: &Root) -> Result<Vec<String>> {
+    let Some(manifest) = Manifest::read(root)? else { return Ok(Vec::new()) };
+    // Sealed before, and taken back by `unseal` since: what is there says so.
+    if seal::installed(root)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut inventory = Inventory::discover(root)?;
+    inventory.passwords = manifest.policy.injected_password;
+    if !seal::has_sshd_dropin(root)? {
+        inventory = inventory.without_sshd_dropin();
+    }
+    // Whatever a newer drop-in asserts: a system that was opened in this boot is not closed in it.
+    if root.is_live() && flag::is_set(root)? {
+        flag::set_stripped(root)?;
+    }
+    let mut said = Vec::new();
+    for wanted in seal::files(&inventory) {
+        if install(root, &wanted)? {
+            said.push(format!("wrote {} ({})", wanted.path, wanted.why));
+        }
+    }
+    Ok(said)
+}
+
+/// Takes back what [`seal`] has made active; returns a line for each thing removed. The program, the
+/// manifest and the state stay.
+///
+/// # Errors
+/// When something cannot be read or removed; may be repeated.
+pub fn unseal(root: &Root) -> Result<Vec<String>> {
+    let mut said = Vec::new();
+    for path in seal::installed(root)? {
+        if remove(root, &path)? {
+            said.push(format!("removed {path}"));
+        }
+        let folder = path.parent().unwrap_or_else(ImagePath::root);
+        let of_dropins =
+            folder.as_bytes().ends_with(b".service.d") || folder.as_bytes().ends_with(b".socket.d");
+        if of_dropins && root.stat(&folder)?.is_some() && root.read_dir(&folder)?.is_empty() {
+            remove(root, &folder)?;
+        }
+    }
+    if !said.is_empty() {
+        said.push(
+            "SSH no longer waits for an injected key; run: systemctl daemon-reload".to_owned(),
+        );
+    }
+    Ok(said)
 }
 
 fn target_of(root: &Root, path: &ImagePath) -> Result<disinherit_core::root::Target> {

@@ -1,8 +1,8 @@
 //! All end-to-end tests in one program, so that what did not run is counted in one place.
 
+mod boots;
 mod container;
 mod escape;
-mod firstboot;
 mod image;
 mod offline;
 mod precision;
@@ -23,12 +23,12 @@ fn main() -> Result<ExitCode> {
         return run_with_private_mounts();
     }
     let mut trials = Vec::new();
+    trials.extend(boots::trials());
     trials.extend(container::trials());
     if disinherit_tests::needs::full() {
         trials.extend(escape::trials());
         trials.extend(precision::trials());
     }
-    trials.extend(firstboot::trials());
     trials.extend(image::trials());
     trials.extend(offline::trials());
     trials.extend(program::trials());

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 
+use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
 
 use crate::command::run;
@@ -66,16 +66,12 @@ pub struct Base {
     folder: PathBuf,
 }
 
-/// Two tests may want the same base at once; the second waits and finds it made.
-static BUILDING: Mutex<()> = Mutex::new(());
-
 impl Base {
-    /// Makes Debian `suite` (`bookworm`, `trixie`), or takes the one that an earlier call made.
+    /// Makes Debian `suite` (`bookworm`, `trixie`, `sid`), or takes the one that an earlier call made.
     ///
     /// # Errors
     /// When the script fails; what it said is in the text.
     pub fn build(suite: &str, sudo: Sudo) -> Result<Self> {
-        let _one_at_a_time = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let script = repository().join("examples/debian-qemu/build-base.sh");
         let folder = repository().join(format!("build/debian-{suite}-{}", sudo.word()));
         run(Command::new(script)
@@ -93,6 +89,14 @@ impl Base {
         Self::build("bookworm", Sudo::NoPassword)
     }
 
+    /// Debian 13, the same.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn trixie() -> Result<Self> {
+        Self::build("trixie", Sudo::NoPassword)
+    }
+
     /// The bootable disk, qcow2. Never written: boot it through an overlay.
     pub fn image(&self) -> PathBuf {
         self.folder.join("base.qcow2")
@@ -104,7 +108,9 @@ impl Base {
     /// # Errors
     /// When it cannot be unpacked.
     pub fn tree(&self) -> Result<PathBuf> {
-        let _one_at_a_time = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Two tests, or two runs of them, may want it at once; the second finds it made.
+        let folder = fs::File::open(&self.folder).context(|| "open the base".to_owned())?;
+        flock(&folder, FlockOperation::LockExclusive).context(|| "lock the base".to_owned())?;
         let tree = self.folder.join("tree");
         if !tree.exists() {
             // Unpacked under another name first: an interrupted run leaves no half tree.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::base::Base;
 use crate::command::run;
-use crate::{Context, Result};
+use crate::{Context, Result, failed};
 
 /// An overlay mount: reads come from the tree below, writes stay in memory.
 ///
@@ -16,6 +16,8 @@ use crate::{Context, Result};
 #[derive(Debug)]
 pub struct Layer {
     mounts: tempfile::TempDir,
+    /// What lies below; nothing below an unpacked copy.
+    tree: Option<PathBuf>,
 }
 
 impl Layer {
@@ -24,30 +26,70 @@ impl Layer {
     /// # Errors
     /// When the machine refuses the mounts; see [`crate::needs::Need::Mount`].
     pub fn over(tree: &Path) -> Result<Self> {
+        let layer = Self::memory(tree)?;
+        fs::create_dir(layer.upper())?;
+        layer.mount(tree)?;
+        Ok(layer)
+    }
+
+    /// What a copy of the disk holds; nothing may run from this one meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be copied or mounted.
+    pub fn copy(&self) -> Result<Self> {
+        let tree = self.tree.as_ref().ok_or_else(|| failed("copy an overlay, not a tree"))?;
+        let copy = Self::memory(tree)?;
+        // What the overlay notes of removed entries are devices and attributes, and come along.
+        run(Command::new("cp").arg("--archive").arg(self.upper()).arg(copy.upper()))?;
+        copy.mount(tree)?;
+        Ok(copy)
+    }
+
+    /// A file system in memory: an overlay cannot be the upper layer of another one, and a
+    /// container's own root often is one.
+    fn memory(tree: &Path) -> Result<Self> {
         let mounts = tempfile::Builder::new().prefix("disinherit-layer-").tempdir()?;
-        let layer = Self { mounts };
-        let memory = layer.mounts.path().join("memory");
-        fs::create_dir(&memory)?;
+        let layer = Self { mounts, tree: Some(tree.to_path_buf()) };
+        fs::create_dir(layer.place())?;
         fs::create_dir(layer.root())?;
-        // An overlay cannot be the upper layer of another one, and a container's own root often
-        // is one: memory always works.
         run(Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=2g,mode=0755", "layer"])
-            .arg(&memory))?;
-        fs::create_dir(memory.join("upper"))?;
-        fs::create_dir(memory.join("work"))?;
+            .arg(layer.place()))?;
+        fs::create_dir(layer.place().join("work"))?;
+        Ok(layer)
+    }
+
+    fn mount(&self, tree: &Path) -> Result {
         let mut options = OsString::from("lowerdir=");
         options.push(tree);
         options.push(",upperdir=");
-        options.push(memory.join("upper"));
+        options.push(self.upper());
         options.push(",workdir=");
-        options.push(memory.join("work"));
+        options.push(self.place().join("work"));
         run(Command::new("mount")
             .args(["-t", "overlay", "layer", "-o"])
             .arg(options)
-            .arg(layer.root()))
+            .arg(self.root()))
         .context(|| format!("layer over {}", tree.display()))?;
-        Ok(layer)
+        Ok(())
+    }
+
+    /// Makes the disk larger or smaller: `size` as tmpfs(5) takes it, such as `3g`. A size that is
+    /// in use already leaves no room at all.
+    ///
+    /// # Errors
+    /// When it cannot be mounted anew.
+    pub fn resize(&self, size: &str) -> Result {
+        run(Command::new("mount").args(["-o", &format!("remount,size={size}")]).arg(self.place()))?;
+        Ok(())
+    }
+
+    fn place(&self) -> PathBuf {
+        self.mounts.path().join("memory")
+    }
+
+    fn upper(&self) -> PathBuf {
+        self.place().join("upper")
     }
 
     /// A copy of the tree of `base` in memory, with nothing below it.
@@ -64,7 +106,7 @@ impl Layer {
     /// When the machine refuses the mount, or the tree cannot be unpacked.
     pub fn unpacked(archive: &Path) -> Result<Self> {
         let mounts = tempfile::Builder::new().prefix("disinherit-copy-").tempdir()?;
-        let layer = Self { mounts };
+        let layer = Self { mounts, tree: None };
         fs::create_dir(layer.root())?;
         run(Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=6g,mode=0755", "copy"])

@@ -4,8 +4,9 @@
 //! register the machine. Its console goes to a file. There is no network but `lo`.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,6 +19,7 @@ use crate::{Context, Result, failed};
 /// Long enough for a loaded machine with two cores; a boot takes about 6 s.
 const BOOT: Duration = Duration::from_secs(180);
 const POWER_OFF: Duration = Duration::from_secs(120);
+const NSPAWN: &str = "systemd-nspawn";
 
 /// How to boot a [`Layer`].
 #[derive(Debug, Default, Clone)]
@@ -26,6 +28,10 @@ pub struct Boot {
     pub options: Vec<String>,
     /// Words for the kernel command line, as systemd reads them from its arguments.
     pub kernel: Vec<String>,
+    /// Mounts what the tree's fstab says; else it is hidden.
+    pub fstab: bool,
+    /// Run on one processor only.
+    pub one_processor: bool,
 }
 
 /// A booted container. Dropped while it runs, it is killed.
@@ -45,15 +51,21 @@ impl Container {
     pub fn boot(layer: &Layer, boot: &Boot) -> Result<Self> {
         let log_folder = tempfile::tempdir()?;
         let log = log_folder.path().join("console.log");
-        let mut command = ended_with_us("systemd-nspawn");
+        let mut command = ended_with_us(if boot.one_processor { "taskset" } else { NSPAWN });
+        if boot.one_processor {
+            command.args(["--cpu-list", "0", NSPAWN]);
+        }
+        if !boot.fstab {
+            // The tree's fstab is a virtual machine's.
+            command.arg("--bind-ro=/dev/null:/etc/fstab");
+        }
         command
             .args(["--quiet", "--boot", "--register=no", "--keep-unit", "--private-network"])
             .args(["--console=read-only", "--machine", &machine_name(layer)])
             .arg("--directory")
             .arg(layer.root())
-            // The tree's fstab and its wait for a lease are a virtual machine's.
-            .arg("--bind-ro=/dev/null:/etc/fstab")
             .args(&boot.options)
+            // So is its wait for a lease.
             .arg("systemd.mask=systemd-networkd-wait-online.service")
             .args(["systemd.log_target=console", "systemd.log_color=no", "systemd.show_status=1"])
             .args(&boot.kernel);
@@ -87,12 +99,34 @@ impl Container {
     /// # Errors
     /// When it cannot be started; its own failure is in the output's status.
     pub fn exec(&self, argv: &[&str]) -> Result<Output> {
-        Command::new("nsenter")
+        self.inside(argv).output().context(|| format!("enter the container for {argv:?}"))
+    }
+
+    fn inside(&self, argv: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command
             .args(["--target", &self.leader_pid(), "--all", "--", "/usr/bin/env", "-i"])
             .args(["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"])
-            .args(argv)
-            .output()
-            .context(|| format!("enter the container for {argv:?}"))
+            .args(argv);
+        command
+    }
+
+    /// The same with `input` as its standard input.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not take the input.
+    pub fn exec_with(&self, argv: &[&str], input: &[u8]) -> Result<Output> {
+        let mut child = self
+            .inside(argv)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context(|| format!("enter the container for {argv:?}"))?;
+        if let Some(mut pipe) = child.stdin.take() {
+            pipe.write_all(input).context(|| format!("write to {argv:?}"))?;
+        }
+        child.wait_with_output().context(|| format!("wait for {argv:?}"))
     }
 
     /// Standard output of a program inside that must succeed.

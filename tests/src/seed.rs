@@ -1,5 +1,5 @@
-//! A NoCloud seed: what a platform tells an instance about itself
-//! (cloud-init, "NoCloud datasource").
+//! What a platform tells an instance about itself (cloud-init, "NoCloud datasource" and "Config
+//! drive").
 
 use std::fs;
 use std::path::PathBuf;
@@ -31,15 +31,8 @@ impl Seed {
     /// # Errors
     /// When genisoimage fails.
     pub fn make(metadata: &Metadata) -> Result<Self> {
-        let seed = Self { folder: tempfile::tempdir()? };
+        let seed = Self { folder: nocloud_folder(metadata)? };
         let place = seed.folder.path();
-        let user_data = match metadata.user_data.as_str() {
-            "" => "#cloud-config\n{}\n",
-            given => given,
-        };
-        fs::write(place.join("user-data"), user_data).context(|| "write user-data".to_owned())?;
-        fs::write(place.join("meta-data"), meta_data(metadata)?)
-            .context(|| "write meta-data".to_owned())?;
         run(Command::new("genisoimage")
             .args(["-quiet", "-volid", "cidata", "-joliet", "-rock", "-output"])
             .arg(seed.path())
@@ -50,6 +43,46 @@ impl Seed {
     /// The image file.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("seed.iso")
+    }
+}
+
+/// The files of a NoCloud seed.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn nocloud_folder(metadata: &Metadata) -> Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    let place = folder.path();
+    fs::write(place.join("user-data"), user_data(metadata))
+        .context(|| "write user-data".to_owned())?;
+    fs::write(place.join("meta-data"), meta_data(metadata)?)
+        .context(|| "write meta-data".to_owned())?;
+    Ok(folder)
+}
+
+/// The files of an OpenStack config drive.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn config_drive_folder(metadata: &Metadata) -> Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    let place = folder.path().join("openstack/latest");
+    fs::create_dir_all(&place).context(|| "create a config drive".to_owned())?;
+    let named = metadata.public_keys.iter().enumerate();
+    let keys: serde_json::Map<String, serde_json::Value> =
+        named.map(|(number, key)| (format!("key{number}"), key.as_str().into())).collect();
+    let document = serde_json::json!({ "uuid": metadata.instance_id, "public_keys": keys });
+    fs::write(place.join("meta_data.json"), serde_json::to_string_pretty(&document)?)
+        .context(|| "write meta_data.json".to_owned())?;
+    fs::write(place.join("user_data"), user_data(metadata))
+        .context(|| "write user_data".to_owned())?;
+    Ok(folder)
+}
+
+fn user_data(metadata: &Metadata) -> &str {
+    match metadata.user_data.as_str() {
+        "" => "#cloud-config\n{}\n",
+        given => given,
     }
 }
 

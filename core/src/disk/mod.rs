@@ -5,16 +5,21 @@ mod attributes;
 mod prove;
 mod secrets;
 mod survivors;
+mod swaps;
 mod touched;
+mod treatment;
 
 use std::path::Path;
 
 pub use secrets::Secrets;
 pub use survivors::PROOF;
+use swaps::Swaps;
 pub use touched::Touched;
+pub use treatment::Treatment;
 
 use crate::apply::Progress;
 use crate::erase::{self, EraseMode, FileSystem, FsReport};
+use crate::policy::Settings;
 use crate::reach::Reach;
 use crate::report::{Report, Residual};
 use crate::root::Root;
@@ -32,6 +37,7 @@ struct Volume {
 pub struct Disk {
     volumes: Vec<Volume>,
     unknown: Vec<Residual>,
+    swaps: Swaps,
 }
 
 impl Disk {
@@ -49,6 +55,9 @@ impl Disk {
             let why = "it is a folder of a larger file system, no file system on a block device, \
                        or seen from inside a container";
             disk.leave(root.host_path(), mode, why.to_owned())?;
+        }
+        if !reach.in_container() {
+            disk.swaps = swaps::discover(root, &disk.volumes)?;
         }
         Ok(disk)
     }
@@ -86,23 +95,94 @@ impl Disk {
         Ok(())
     }
 
-    /// Treats free space and journals, and says in `report` what was done and what is left.
+    /// What will be done below the files, as the plan shows it.
+    pub fn treatments(&self, settings: &Settings) -> Vec<Treatment> {
+        let how = match settings.erase {
+            EraseMode::Auto => "discard and overwrite free space, overwrite the journal",
+            EraseMode::Trim => "discard free space, overwrite the journal",
+            EraseMode::Fill => "overwrite free space and the journal",
+            EraseMode::Files | EraseMode::Off => "",
+        };
+        let mut out = Vec::new();
+        if !how.is_empty() {
+            out.extend(self.swaps.areas.iter().map(|area| Treatment::Swap {
+                area: area.name(),
+                used: area.is_used(),
+                hibernated: area.hibernated,
+            }));
+            out.extend(self.volumes.iter().map(|volume| Treatment::FreeSpace {
+                point: volume.at.to_string(),
+                fstype: volume.fs.fstype().to_owned(),
+                device: volume.fs.device_text(),
+                how: how.to_owned(),
+            }));
+        }
+        out.extend(self.searches(settings));
+        out
+    }
+
+    /// Takes the swap areas out of use that will be overwritten. Where memory is too small for one,
+    /// that is named in the end.
+    pub fn stop_swaps(&mut self, mode: EraseMode) {
+        if matches!(mode, EraseMode::Files | EraseMode::Off) {
+            return;
+        }
+        for area in &mut self.swaps.areas {
+            if let Err(error) = area.stop() {
+                self.swaps.left.push(swaps::failed(area, &error));
+            }
+        }
+    }
+
+    /// Treats swap areas, free space and journals, and says in `report` what was done and what is
+    /// left. A swap area that was in use is out of use afterwards.
     ///
     /// # Errors
     /// A device or file system that fails; fillers are gone then and a rerun goes on.
     pub fn erase(
         &self,
+        root: &Root,
         mode: EraseMode,
         report: &mut Report,
         told: &mut dyn Progress,
     ) -> Result<()> {
         report.residual.extend(self.unknown.iter().cloned());
+        self.erase_swaps(root, mode, report, told);
         for volume in &self.volumes {
             let done = erase_one(&volume.fs, mode, told)?;
             report.residual.extend(done.residual.iter().map(|r| Residual::below(&done.point, r)));
             report.erased.push(done);
         }
         Ok(())
+    }
+}
+
+impl Disk {
+    /// One that cannot be treated is named, and the search reads it all the same.
+    fn erase_swaps(
+        &self,
+        root: &Root,
+        mode: EraseMode,
+        report: &mut Report,
+        told: &mut dyn Progress,
+    ) {
+        report.residual.extend(self.swaps.left.iter().cloned());
+        for area in &self.swaps.areas {
+            if matches!(mode, EraseMode::Files | EraseMode::Off) {
+                report.residual.push(swaps::untouched(area));
+                continue;
+            }
+            let listener: erase::Listener<'_> =
+                &mut |at| told.phase(&format!("{:?}", at.step), at.done, at.total);
+            match area.erase(root, listener) {
+                Ok(None) => {}
+                Ok(Some(done)) => {
+                    report.stopped_swaps.extend(area.to_resume());
+                    report.swaps.push(done);
+                }
+                Err(error) => report.residual.push(swaps::failed(area, &error)),
+            }
+        }
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use super::survivors::survivors;
-use super::{Disk, Secrets, Touched, Volume, erase_one};
+use super::swaps::Area;
+use super::{Disk, Secrets, Touched, Treatment, Volume, erase_one};
 use crate::apply::Progress;
 use crate::erase::journal;
+use crate::path::escape;
 use crate::policy::{ProofMode, Settings};
-use crate::proof::{self, Area, SearchReport, Where};
+use crate::proof::{self, Area as Stretch, SearchReport, Where};
 use crate::report::{Report, Residual};
 use crate::{ImagePath, Result};
 
@@ -46,8 +49,24 @@ impl Disk {
         Ok(())
     }
 
+    /// The search as the plan shows it, with the time that it will take at the speed of a first
+    /// look. What will be touched is not known yet: then all counts.
+    pub(super) fn searches(&self, settings: &Settings) -> Vec<Treatment> {
+        if settings.proof == ProofMode::Off {
+            return Vec::new();
+        }
+        let areas = self.areas(&Touched::default(), ProofMode::Full).unwrap_or_default();
+        let search = |area: Stretch| {
+            let speed = proof::measure(&area.device)?;
+            let device = escape(area.device.as_os_str().as_bytes()).into_owned();
+            let seconds = speed.bytes.checked_div(speed.per_second);
+            Some(Treatment::Search { device, bytes: speed.bytes, seconds })
+        };
+        areas.into_iter().filter_map(search).collect()
+    }
+
     /// What is searched of which device, each device once.
-    pub(super) fn areas(&self, touched: &Touched, mode: ProofMode) -> Result<Vec<Area>> {
+    pub(super) fn areas(&self, touched: &Touched, mode: ProofMode) -> Result<Vec<Stretch>> {
         let mut devices: BTreeMap<PathBuf, Option<Vec<Range<u64>>>> = BTreeMap::new();
         for volume in self.volumes.iter().filter(|v| v.fs.device().exists()) {
             let parts = match mode {
@@ -56,12 +75,15 @@ impl Disk {
             };
             devices.insert(volume.fs.device().to_owned(), parts);
         }
-        Ok(devices.into_iter().map(|(device, parts)| Area { device, parts }).collect())
+        for device in self.swaps.areas.iter().filter_map(Area::device) {
+            devices.insert(device.to_owned(), None);
+        }
+        Ok(devices.into_iter().map(|(device, parts)| Stretch { device, parts }).collect())
     }
 
     fn search(
         &self,
-        areas: &[Area],
+        areas: &[Stretch],
         secrets: &Secrets,
         settings: &Settings,
         told: &mut dyn Progress,

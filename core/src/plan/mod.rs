@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use step::{Change, Expect, Step};
 
 use crate::catalogue::Action;
+use crate::disk::Treatment;
 use crate::edit::{Edit, Format};
 use crate::facts::{Facts, Hit, Target};
 use crate::policy::Settings;
@@ -34,6 +35,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What was found and stays: reported by rule, by policy, or because it could not be read.
     pub findings: Vec<Finding>,
+    /// What will be done below the files: swap areas, free space, the search of the raw disk.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disk: Vec<Treatment>,
 }
 
 /// Makes the plan. `sealing` is what firstboot needs in this image and lacks, from
@@ -44,7 +48,7 @@ pub struct Plan {
 /// nothing has been written then.
 pub fn plan(facts: &Facts, settings: &Settings, sealing: Vec<Step>) -> Result<Plan> {
     check::refuse_lock_out(facts, settings)?;
-    let mut plan = Plan { steps: sealing, findings: Vec::new() };
+    let mut plan = Plan { steps: sealing, ..Plan::default() };
     let mut paths: BTreeMap<ImagePath, Vec<&Hit>> = BTreeMap::new();
     for hit in &facts.hits {
         if acts(settings, hit) {

@@ -4,6 +4,7 @@
 //! is dropped; [`search`] reads devices past the page cache and looks for all of them at once;
 //! [`locate`] says what a hit belongs to. See `docs/erase.md`.
 
+mod estimate;
 mod index;
 mod locate;
 mod needles;
@@ -13,5 +14,6 @@ pub use locate::locate;
 pub use needles::{Form, Needles, Provable};
 pub use search::{Area, Hit, SearchReport, Searched, Where, search, search_areas};
 
+pub(crate) use estimate::measure;
 pub(crate) use needles::Parts;
 pub(crate) use search::find_first;

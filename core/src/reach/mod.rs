@@ -210,6 +210,11 @@ impl Reach {
         self.hidden.iter().filter(meant).map(problem).collect()
     }
 
+    /// True for a running system that is a container: its host's devices are none of its own.
+    pub fn in_container(&self) -> bool {
+        self.container
+    }
+
     /// True when the root is the top of a mount and of its file system, so that all of that belongs
     /// to it. A bind mount of a folder is no such root.
     pub fn root_is_mount(&self) -> bool {

@@ -20,6 +20,7 @@ pub use text::text;
 use crate::ImagePath;
 use crate::catalogue::Severity;
 use crate::change::Erase;
+use crate::erase::swap::{Active, SwapReport};
 use crate::erase::{FsReport, Residual as Below};
 use crate::facts::Login;
 use crate::proof::SearchReport;
@@ -57,6 +58,12 @@ pub struct Report {
     /// What was done to the free space and the journal of each file system.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub erased: Vec<FsReport>,
+    /// Swap areas that were overwritten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub swaps: Vec<SwapReport>,
+    /// Swap areas that were in use and are not any more; not a part of the report's form.
+    #[serde(skip)]
+    pub stopped_swaps: Vec<Active>,
     /// The search of the raw devices for what was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<SearchReport>,
@@ -207,6 +214,8 @@ impl Report {
             findings: Vec::new(),
             residual: Vec::new(),
             erased: Vec::new(),
+            swaps: Vec::new(),
+            stopped_swaps: Vec::new(),
             proof: None,
             logins: Vec::new(),
             skipped: Vec::new(),

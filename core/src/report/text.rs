@@ -55,6 +55,11 @@ fn head(out: &mut String, report: &Report) {
     for fs in &report.erased {
         line(out, format_args!("  free space {} ({}): {}", fs.point, fs.fstype, below(fs)));
     }
+    for swap in &report.swaps {
+        let was = if swap.hibernated { ", an image of hibernated memory removed" } else { "" };
+        let written = swap.written >> 10;
+        line(out, format_args!("  swap       {}: {written} KiB overwritten{was}", swap.path));
+    }
     if let Some(proof) = &report.proof {
         let bytes: u64 = proof.devices.iter().map(|d| d.searched).sum();
         let hits = proof.hits.len() as u64 + proof.more;

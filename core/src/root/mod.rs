@@ -129,6 +129,7 @@ impl Root {
     }
 
     /// True when the root is a directory of an overlay.
+    #[cfg(feature = "scrub")]
     pub(crate) fn is_overlay(&self) -> bool {
         on_overlay(self.fd())
     }

@@ -26,8 +26,12 @@ pub struct Inventory {
     pub cloud_init: bool,
     /// `ssh.socket` may wait for the gate without an ordering cycle.
     pub gate_socket: bool,
-    /// Units of SSH servers that the image enables.
-    pub ssh_enabled: Vec<&'static str>,
+    /// The image boots with OpenRC, and not with systemd.
+    pub openrc: bool,
+    /// Services of SSH servers that the image enables.
+    pub ssh_enabled: Vec<String>,
+    /// Services that start an SSH server under a name of their own.
+    pub other_servers: Vec<String>,
     /// Units of late agents that the image enables.
     pub agents: Vec<&'static str>,
     /// `/var`, `/root` or another folder that the first boot needs is a file system of its own.
@@ -56,7 +60,9 @@ impl Inventory {
         Ok(Self {
             cloud_init,
             gate_socket: agents.is_empty() && (!cloud_init || early_network_stage(&units)?),
-            ssh_enabled: units.enabled_ssh()?,
+            openrc: super::openrc::boots(root)?,
+            ssh_enabled: super::enabled_ssh(root)?,
+            other_servers: super::servers::other(root)?,
             agents,
             own_mounts: super::mounts::own(root)?,
             passwords: InjectedPassword::default(),

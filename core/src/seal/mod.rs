@@ -5,9 +5,12 @@
 
 mod inventory;
 mod mounts;
+mod openrc;
 mod order;
 mod record;
+mod servers;
 mod sshd_dropin;
+mod systemd;
 mod units;
 
 use std::borrow::Cow;
@@ -16,9 +19,11 @@ pub use inventory::Inventory;
 pub use order::{Cycle, cycles};
 pub(crate) use record::{keys_in, read};
 pub use record::{mentioned, record, seed_digest};
+pub use servers::enabled_ssh;
 pub use units::{SSH_UNITS, Units};
 
-use crate::ImagePath;
+use crate::root::Root;
+use crate::{ImagePath, Result};
 
 /// One file or link of a sealed image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,73 +85,60 @@ pub fn state_paths() -> [ImagePath; 2] {
 
 const UNIT_DIR: &str = "/usr/lib/systemd/system";
 const DROPIN: &str = "05-disinherit.conf";
-
-/// Units as they are installed.
-const UNITS: [(&str, &str); 4] = [
-    ("disinherit-early.service", include_str!("../../../firstboot/units/disinherit-early.service")),
-    ("disinherit-gate.service", include_str!("../../../firstboot/units/disinherit-gate.service")),
-    ("disinherit-retry.service", include_str!("../../../firstboot/units/disinherit-retry.service")),
-    ("disinherit-retry.timer", include_str!("../../../firstboot/units/disinherit-retry.timer")),
-];
-
-/// Static links: presets and `systemctl disable` do not reach them.
-const WANTS: [(&str, &str); 3] = [
-    ("sysinit.target.wants/disinherit-early.service", "../disinherit-early.service"),
-    ("multi-user.target.wants/disinherit-gate.service", "../disinherit-gate.service"),
-    ("timers.target.wants/disinherit-retry.timer", "../disinherit-retry.timer"),
-];
-
-/// A drop-in for a unit that the image lacks does nothing; one for a unit that is installed later
-/// closes it. The copies for ssh and sshd must be equal: on Debian one is an alias of the other.
-const SERVICES: [&str; 3] = ["ssh.service", "sshd.service", "dropbear.service"];
-const CONNECTIONS: [&str; 4] =
-    ["ssh@.service", "sshd@.service", "sshd-generated@.service", "dropbear@.service"];
+const CLOUD_INIT: &str = "/etc/cloud/cloud.cfg.d/99-disinherit.cfg";
 
 /// Everything but the manifest and the program, in the order in which it is to be written.
 pub fn files(inventory: &Inventory) -> Vec<Installed> {
-    let below =
-        |name: &str| ImagePath::new(format!("{UNIT_DIR}/{name}")).unwrap_or_else(ImagePath::root);
-    let text = |name: &str, text: &'static str, why| {
-        Installed::file(below(name), text.as_bytes(), 0o644, why)
-    };
-    let unit = |name: &str, content: &str| {
-        let content =
-            if inventory.own_mounts { mounts::without_cycle(content) } else { content.into() };
-        Installed::file(below(name), content.into_bytes(), 0o644, "first-boot unit")
-    };
-    let mut files: Vec<Installed> =
-        UNITS.iter().map(|(name, content)| unit(name, content)).collect();
-    let service = include_str!("../../../firstboot/units/service.conf");
-    for unit in SERVICES {
-        files.push(text(
-            &format!("{unit}.d/{DROPIN}"),
-            service,
-            "closes sshd until the gate passes",
-        ));
-    }
-    let connection = include_str!("../../../firstboot/units/connection.conf");
-    for unit in CONNECTIONS {
-        files.push(text(&format!("{unit}.d/{DROPIN}"), connection, "closes sshd per connection"));
-    }
-    if inventory.gate_socket {
-        let socket = include_str!("../../../firstboot/units/socket.conf");
-        files.push(text(&format!("ssh.socket.d/{DROPIN}"), socket, "closes sshd's socket"));
-    }
+    let mut files = if inventory.openrc { openrc::files() } else { systemd::files(inventory) };
     if let Some(sshd) = inventory.sshd_dropin() {
         let path = ImagePath::literal(sshd_dropin::PATH);
         files.push(Installed::file(path, sshd.into_bytes(), 0o600, "no password for SSH"));
     }
     if inventory.cloud_init {
-        let path = ImagePath::literal("/etc/cloud/cloud.cfg.d/99-disinherit.cfg");
+        let path = ImagePath::literal(CLOUD_INIT);
         let content = include_bytes!("../../../cloud-init/99-disinherit.cfg").as_slice();
         files.push(Installed::file(path, content, 0o644, "host keys are left to the gate"));
     }
     // Last: from here on the image is closed.
-    let links = WANTS
-        .iter()
-        .map(|(name, target)| Installed::link(below(name), target, "runs the unit at every boot"));
-    files.extend(links);
+    files.extend(if inventory.openrc { openrc::links() } else { systemd::links() });
     files
+}
+
+/// True when sshd's drop-in lies in `root`: a sealing leaves it out where sshd refuses it.
+///
+/// # Errors
+/// When its folder cannot be searched.
+pub fn has_sshd_dropin(root: &Root) -> Result<bool> {
+    Ok(root.lstat(&ImagePath::literal(sshd_dropin::PATH))?.is_some())
+}
+
+/// What a sealing may have left in `root`, what makes it active first. Neither the program, nor the
+/// manifest, nor the state are among it.
+///
+/// # Errors
+/// When the folder of units cannot be read.
+pub fn installed(root: &Root) -> Result<Vec<ImagePath>> {
+    let mut paths: Vec<ImagePath> =
+        systemd::links().into_iter().chain(openrc::links()).map(|link| link.path).collect();
+    let units = ImagePath::literal(UNIT_DIR);
+    for entry in root.read_dir(&units)? {
+        if entry.name.ends_with(b".d") {
+            paths.extend(units.join(&entry.name).and_then(|folder| folder.join(DROPIN)));
+        }
+    }
+    paths.push(ImagePath::literal(sshd_dropin::PATH));
+    paths.push(ImagePath::literal(CLOUD_INIT));
+    let own = systemd::files(&Inventory::default()).into_iter().chain(openrc::files());
+    paths.extend(
+        own.map(|file| file.path).filter(|path| !path.as_bytes().ends_with(DROPIN.as_bytes())),
+    );
+    let mut there = Vec::new();
+    for path in paths {
+        if root.lstat(&path)?.is_some() && !there.contains(&path) {
+            there.push(path);
+        }
+    }
+    Ok(there)
 }
 
 #[cfg(test)]

@@ -176,7 +176,7 @@ fn copies_of_a_dropin_for_one_unit_under_two_names_are_equal() {
 #[test]
 fn no_condition_stands_in_the_gate() {
     // A unit that is skipped by a condition counts as started for Requires=.
-    for (name, text) in UNITS {
+    for (name, text) in systemd::UNITS {
         let settings = text.lines().filter(|l| !l.starts_with('#'));
         let conditions: Vec<&str> = settings.filter(|l| l.starts_with("Condition")).collect();
         assert!(name == "disinherit-retry.service" || conditions.is_empty(), "{name}");

@@ -8,7 +8,8 @@ use crate::root::{FileKind, Root};
 use crate::{ImagePath, Result};
 
 /// Search path, the administrator's folder first; `/run` is not part of an image.
-const DIRS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+pub(super) const DIRS: [&str; 3] =
+    ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 /// Units that start an SSH server, services before sockets.
 pub const SSH_UNITS: [&str; 6] = [
@@ -174,6 +175,18 @@ impl Unit {
     /// The words of a list setting; an empty assignment does not reset dependencies.
     pub(super) fn words(&self, key: &str) -> impl Iterator<Item = &str> {
         self.settings.iter().filter(move |(k, _)| k == key).flat_map(|(_, v)| v.split_whitespace())
+    }
+
+    /// What the service starts; an empty assignment takes back those before it.
+    pub(super) fn commands(&self) -> impl Iterator<Item = &str> {
+        let all: Vec<&str> = self
+            .settings
+            .iter()
+            .filter(|(key, _)| key == "ExecStart")
+            .map(|(_, value)| value.as_str())
+            .collect();
+        let last_reset = all.iter().rposition(|value| value.is_empty()).map_or(0, |at| at + 1);
+        all.into_iter().skip(last_reset)
     }
 
     /// The last value of a boolean.

@@ -229,10 +229,13 @@ pub(crate) fn swap_off(path: &CStr) -> io::Result<()> {
     }
 }
 
-/// Starts paging to a swap area with the kernel's choice of priority. swapon(2)
-pub(crate) fn swap_on(path: &CStr) -> io::Result<()> {
+/// Starts paging to a swap area. swapon(2). A negative priority is the kernel's choice.
+pub(crate) fn swap_on(path: &CStr, priority: i32) -> io::Result<()> {
+    const PREFER: libc::c_int = 0x8000;
+    const MASK: libc::c_int = 0x7fff;
+    let flags = if priority < 0 { 0 } else { PREFER | (priority & MASK) };
     // SAFETY: the pointer is a string with a final NUL that outlives the call.
-    match unsafe { libc::swapon(path.as_ptr(), 0) } {
+    match unsafe { libc::swapon(path.as_ptr(), flags) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

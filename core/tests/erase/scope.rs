@@ -22,7 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// An image with one account, whose history is `history`.
-fn image(recipe: Recipe, history: &[u8]) -> Result<Image, Box<dyn std::error::Error>> {
+pub(crate) fn image(recipe: Recipe, history: &[u8]) -> Result<Image, Box<dyn std::error::Error>> {
     let image = Image::new(recipe)?;
     for folder in ["etc", "root", "home/ann"] {
         fs::create_dir_all(image.point.join(folder))?;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use disinherit_core::apply::Progress;
 use disinherit_core::pipeline::{self, Job};
+use disinherit_core::plan::Plan;
 use disinherit_core::policy::{Fragment, Settings};
 use disinherit_core::report::{Mode, Report};
 use disinherit_core::root::Root;
@@ -44,9 +45,23 @@ pub(crate) fn check_done(top: &Path, policy: &str) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
+/// What a scrub would do.
+pub(crate) fn plan(top: &Path, policy: &str) -> Result<Plan, Box<dyn Error>> {
+    Ok(both(top, policy, Mode::DryRun, &mut |_| ())?.0)
+}
+
 fn run(top: &Path, policy: &str, mode: Mode, ear: Ear<'_>) -> Result<Report, Box<dyn Error>> {
+    Ok(both(top, policy, mode, ear)?.1)
+}
+
+fn both(
+    top: &Path,
+    policy: &str,
+    mode: Mode,
+    ear: Ear<'_>,
+) -> Result<(Plan, Report), Box<dyn Error>> {
     let policy = format!("firstboot: false\n{policy}");
     let settings = Settings::new(Fragment::parse("policy", &policy)?)?;
     let job = Job { settings: &settings, firstboot: None, mode };
-    Ok(pipeline::run(&Root::offline(top)?, &job, &mut Told(ear))?.1)
+    Ok(pipeline::run(&Root::offline(top)?, &job, &mut Told(ear))?)
 }

@@ -7,6 +7,8 @@ use libtest_mimic::Trial;
 
 use crate::image::{EXT4, Image, Recipe, XFS, run};
 use crate::plant::{bulk, token};
+use crate::scope::image;
+use crate::scrub::{plan, scrub};
 use crate::{Outcome, trial};
 
 const UUID: &str = "0b4f6f0e-5d1c-4c0e-9a6b-3f1f6b1d2c3e";
@@ -17,6 +19,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_swap_partition_keeps_uuid_and_label", tools, partition),
         trial("a_swap_file_on_ext4", &["mkswap", "mkfs.ext4"], || file(EXT4)),
         trial("a_swap_file_on_xfs", &["mkswap", "mkfs.xfs"], || file(XFS)),
+        trial("a_scrub_overwrites_the_swap_file_that_fstab_names", &["mkfs.ext4", "mkswap"], named),
+        trial("a_swap_file_that_this_machine_uses_is_left", &["mkfs.ext4", "mkswap"], in_use),
     ]
 }
 
@@ -53,5 +57,50 @@ fn file(recipe: Recipe) -> Outcome {
     erase(&FileSystem::of(&image.point)?, EraseMode::Fill, &mut |_| ())?;
     image.unmount()?;
     assert_eq!(image.grep(&[secret]), Vec::<String>::new());
+    Ok(())
+}
+
+/// An image whose fstab names a swap file of 32 MiB that holds `secret`.
+fn with_swap_file(secret: &str) -> Result<Image, Box<dyn std::error::Error>> {
+    let image = image(EXT4, b"ls\n")?;
+    std::fs::write(image.point.join("etc/fstab"), "# swap\n/var/swap\\040file none swap sw 0 0\n")?;
+    std::fs::create_dir(image.point.join("var"))?;
+    let path = image.point.join("var/swap file");
+    std::fs::write(&path, format!("{secret}\n").repeat((32 << 20) / 33))?;
+    run(Command::new("chmod").arg("600").arg(&path))?;
+    run(Command::new("mkswap").args(["-U", UUID]).arg(&path))?;
+    rustix::fs::sync();
+    Ok(image)
+}
+
+fn named() -> Outcome {
+    let secret = token()?;
+    let image = with_swap_file(&secret)?;
+    let below = plan(&image.point, "")?.disk;
+    let lines: Vec<String> = below.iter().map(ToString::to_string).collect();
+    assert_eq!(lines[0], "overwrite the swap area /var/swap file");
+    let report = scrub(&image.point, "", &mut |_| ())?;
+    let done = &report.swaps[0];
+    assert_eq!((done.path.as_str(), done.was_active), ("/var/swap file", false));
+    assert!(done.written > 30 << 20, "{done:?}");
+    let tags = run(Command::new("blkid").arg("-p").arg(image.point.join("var/swap file")))?;
+    assert!(tags.contains(UUID), "{tags}");
+    image.unmount()?;
+    assert_eq!(image.grep(&[secret]), Vec::<String>::new());
+    Ok(())
+}
+
+/// The image lies beside a machine that swaps to it: nobody may write there.
+fn in_use() -> Outcome {
+    let secret = token()?;
+    let image = with_swap_file(&secret)?;
+    let path = image.point.join("var/swap file");
+    run(Command::new("swapon").arg(&path))?;
+    let report = scrub(&image.point, "", &mut |_| ());
+    run(Command::new("swapoff").arg(&path))?;
+    let report = report?;
+    assert!(report.swaps.is_empty() && report.stopped_swaps.is_empty());
+    assert!(report.residual.iter().any(|r| r.why.contains("this machine uses it")));
+    assert_eq!(image.grep(std::slice::from_ref(&secret)), [secret]);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `seal` on an image in a folder.
 
 use disinherit_firstboot::decision::Reason;
-use disinherit_firstboot::seal::seal;
+use disinherit_firstboot::seal::{refresh, seal, unseal};
 
 use crate::disk::{A, B, Disk, Platform, key};
 
@@ -63,4 +63,76 @@ fn a_cycle_is_refused_before_anything_is_written() {
         error.report()
     );
     assert_eq!(disk.tree(), before);
+}
+
+#[test]
+fn unsealing_leaves_the_image_as_it_was() {
+    let disk = debian();
+    disk.write("etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n");
+    disk.write("etc/cloud/cloud.cfg", "");
+    disk.write("usr/bin/cloud-init", "");
+    disk.write(
+        "etc/systemd/system/rescue-door.service",
+        "[Service]\nExecStart=/usr/sbin/sshd -D\n",
+    );
+    let before = disk.tree();
+    seal(&disk.root()).unwrap();
+    let dropin = "usr/lib/systemd/system/rescue-door.service.d/05-disinherit.conf";
+    assert!(disk.read(dropin).contains("AssertPathExists=/run/disinherit/passed"));
+    assert!(!unseal(&disk.root()).unwrap().is_empty());
+    let left: Vec<String> =
+        disk.differences(&before).iter().map(|path| path.display().to_string()).collect();
+    assert_eq!(
+        left,
+        ["usr/lib/disinherit/disinherit-firstboot", "var/lib/disinherit/manifest.json"],
+        "the program and the manifest"
+    );
+    assert!(!disk.exists("usr/lib/systemd/system/rescue-door.service.d"), "no empty folder");
+    assert!(unseal(&disk.root()).unwrap().is_empty());
+    assert!(refresh(&disk.root()).unwrap().is_empty(), "an upgrade does not seal again");
+}
+
+#[test]
+fn an_upgrade_renews_the_units_and_keeps_an_adopted_instance() {
+    let disk = debian();
+    assert!(refresh(&disk.root()).unwrap().is_empty(), "installing is not activating");
+    seal(&disk.root()).unwrap();
+    assert!(disk.boot(&Platform::new(A, &[key(2)])).unwrap().open);
+    let gate = "usr/lib/systemd/system/disinherit-gate.service";
+    let now = disk.read(gate);
+    disk.write(gate, "# of an earlier version\n");
+    let state = disk.read("var/lib/disinherit/state.json");
+    assert_eq!(refresh(&disk.root()).unwrap().len(), 1);
+    assert_eq!(disk.read(gate), now);
+    assert_eq!(disk.read("var/lib/disinherit/state.json"), state);
+    assert_eq!(disk.boot(&Platform::silent(A)).unwrap().reason, Reason::Adopted);
+}
+
+/// Alpine's layout: OpenRC, its sshd enabled in a runlevel, no systemd.
+#[test]
+fn an_image_with_openrc_gets_services_and_no_units() {
+    let disk = Disk::new();
+    disk.write_mode("sbin/openrc-run", "", 0o755);
+    disk.write_mode("etc/init.d/sshd", "#!/sbin/openrc-run\n", 0o755);
+    disk.folder("etc/runlevels/default");
+    std::os::unix::fs::symlink("/etc/init.d/sshd", disk.path("etc/runlevels/default/sshd"))
+        .unwrap();
+    let before = disk.tree();
+    let said = seal(&disk.root()).unwrap();
+    assert!(!said.iter().any(|line| line.contains("no SSH server")), "{said:?}");
+    assert!(!disk.exists("usr/lib/systemd"));
+    assert!(
+        disk.read("etc/rc.conf.d/disinherit.conf").contains("rc_sshd_need=\"disinherit-gate\"")
+    );
+    for link in ["boot/disinherit-early", "default/disinherit-gate", "default/disinherit-retry"] {
+        assert!(disk.exists(&format!("etc/runlevels/{link}")), "{link}");
+    }
+    assert!(disk.boot(&Platform::new(A, &[key(2)])).unwrap().open);
+    let sealed = disk.tree();
+    unseal(&disk.root()).unwrap();
+    assert!(sealed.len() > disk.tree().len());
+    assert!(
+        !disk.exists("etc/init.d/disinherit-gate") && !disk.exists("etc/rc.conf.d/disinherit.conf")
+    );
+    assert!(before.keys().all(|path| disk.exists(path.to_str().unwrap())));
 }

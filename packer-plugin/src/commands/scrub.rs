@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use disinherit_core::catalogue::Pattern;
+use disinherit_core::erase::swap;
 use disinherit_core::pipeline::{self, Job};
 use disinherit_core::plan::Plan;
 use disinherit_core::policy::{Fragment, Settings};
@@ -40,6 +41,9 @@ fn work(request: &Request, events: &mut Events) -> Result<u8> {
     let firstboot = firstboot(request, &settings, &root)?;
     let job = Job { settings: &settings, firstboot: firstboot.as_deref(), mode: request.mode };
     let (plan, mut report) = pipeline::run(&root, &job, events)?;
+    if !request.events && request.power_off.is_none() {
+        swap_on(&report);
+    }
     if !request.expect_keys.is_empty() {
         report::expect(&mut report, &request.expect_keys)?;
         report.conclude(settings.fail_on, settings.strict);
@@ -114,6 +118,22 @@ fn firstboot(request: &Request, settings: &Settings, root: &Root) -> Result<Opti
     }
 }
 
+/// A running system that goes on gets its swap back. One that is about to be captured does not:
+/// what is paged out after the scrub would lie in the image.
+fn swap_on(report: &Report) {
+    for area in &report.stopped_swaps {
+        if let Err(error) = swap::on(area) {
+            log::warn!("{}", error.report());
+        }
+    }
+}
+
+/// The plan, line by line: what changes in files, then what is done below them.
+fn planned(plan: &Plan) -> String {
+    let steps = plan.steps.iter().map(|step| format!("{step}\n"));
+    steps.chain(plan.disk.iter().map(|below| format!("{below}\n"))).collect()
+}
+
 fn publish(request: &Request, plan: &Plan, report: &Report, events: &Events) -> Result<()> {
     let text = match request.format {
         Format::Json => report.json(),
@@ -121,7 +141,7 @@ fn publish(request: &Request, plan: &Plan, report: &Report, events: &Events) -> 
         Format::Html => report::html(report),
         Format::Text => {
             let steps: String = match request.mode {
-                Mode::DryRun => plan.steps.iter().map(|step| format!("{step}\n")).collect(),
+                Mode::DryRun => planned(plan),
                 Mode::Audit | Mode::Scrub => String::new(),
             };
             steps + &report::text(report)
