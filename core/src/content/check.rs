@@ -38,27 +38,27 @@ pub(super) fn mixed(text: &[u8]) -> bool {
     text.iter().any(u8::is_ascii_digit) && text.iter().any(u8::is_ascii_alphabetic)
 }
 
-/// Parts of texts that stand where a secret will be, in documentation and templates.
+/// Parts of texts that stand where a secret will be, in documentation and templates. At least five
+/// characters: in a random text a shorter word is chance.
 const INSIDE: &[&str] = &[
     "example",
     "changeme",
     "change_me",
     "change-me",
     "placeholder",
-    "your",
+    "your-",
+    "your_",
     "dummy",
     "redacted",
-    "xxxx",
+    "xxxxxx",
     "insert",
     "replace",
-    "todo",
-    "fixme",
     "sample",
     "removed",
-    "....",
-    "****",
-    "____",
-    "----",
+    "......",
+    "******",
+    "______",
+    "------",
     "secret_here",
     "foobar",
     "1234567890",
@@ -108,7 +108,15 @@ pub(super) fn is_placeholder(secret: &[u8]) -> bool {
     let lower = Zeroizing::new(secret.to_ascii_lowercase());
     let Some(first) = lower.first() else { return true };
     let same = lower.iter().all(|b| b == first);
-    let inside = |word: &&str| memchr::memmem::find(&lower, word.as_bytes()).is_some();
+    // As a person writes it: in a random text letters of both cases stand mixed.
+    let inside = |word: &&str| {
+        let word = word.as_bytes();
+        memchr::memmem::find_iter(&lower, word).any(|at| {
+            let raw = secret.get(at..at + word.len()).unwrap_or_default();
+            let rest = raw.get(1..).unwrap_or_default();
+            !rest.iter().any(u8::is_ascii_uppercase) || !raw.iter().any(u8::is_ascii_lowercase)
+        })
+    };
     let whole = |word: &&str| lower.as_slice() == word.as_bytes();
     same || WHOLE.iter().any(whole) || INSIDE.iter().any(inside) || is_reference(secret)
 }
@@ -225,7 +233,8 @@ mod tests {
         ] {
             assert!(is_placeholder(text.as_bytes()), "{text}");
         }
-        for text in ["k3Jd92ks", "$2b$10$N9qo8uLOickgx2ZMRZoMye", "correcthorse"] {
+        for text in ["wsdUmMyfyOuR12", "k3Jd92ks", "$2b$10$N9qo8uLOickgx2ZMRZoMye", "correcthorse"]
+        {
             assert!(!is_placeholder(text.as_bytes()), "{text}");
         }
     }

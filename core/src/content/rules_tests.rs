@@ -65,3 +65,83 @@ fn every_anchor_stands_in_an_example_or_is_one_of_many() {
         }
     }
 }
+
+mod any {
+    use super::super::scanner::{Reading, Scanner};
+    use crate::catalogue::Catalogue;
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    static SCANNER: LazyLock<Scanner> =
+        LazyLock::new(|| Scanner::new(Catalogue::builtin().unwrap().rules()).unwrap());
+
+    /// Texts in which anchors are frequent and cut anywhere.
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..12),
+            "[a-zA-Z0-9/+=_.-]{0,48}".prop_map(String::into_bytes),
+            prop::sample::select(vec![
+                "-----BEGIN ",
+                "PRIVATE KEY-----",
+                "-----END ",
+                "\\n",
+                "\n",
+                "password",
+                "=",
+                ": ",
+                "\"",
+                "'",
+                "\\\"",
+                "://",
+                ":",
+                "@",
+                "$6$",
+                "$2b$10$",
+                "ghp_",
+                "AKIA",
+                "LTAI",
+                "eyJ",
+                "LS0tLS1CRUdJTi",
+                "<secret>",
+                "</",
+                "Authorization: Basic ",
+                "machine x login y password ",
+                "token",
+                "{SSHA}",
+                ":99999:",
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
+        ];
+        proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn spans_lie_in_the_text_and_the_secret_in_what_is_cut(text in text()) {
+            for reading in [Reading::Shapes, Reading::Code, Reading::All] {
+                for found in SCANNER.scan(&text, 0..text.len(), reading) {
+                    prop_assert!(found.cut.start < found.cut.end && found.cut.end <= text.len());
+                    prop_assert!(found.cut.start <= found.secret.start);
+                    prop_assert!(found.secret.start < found.secret.end && found.secret.end <= found.cut.end);
+                }
+            }
+        }
+
+        #[test]
+        fn without_what_was_cut_the_text_holds_no_more_after_a_few_rounds(text in text()) {
+            let mut text = text;
+            for round in 0..16 {
+                let found = SCANNER.scan(&text, 0..text.len(), Reading::All);
+                if found.is_empty() {
+                    return Ok(());
+                }
+                prop_assert!(round < 15, "never clean: {}", String::from_utf8_lossy(&text));
+                let kept: Vec<u8> = (0..text.len())
+                    .filter(|at| !found.iter().any(|f| f.cut.contains(at)))
+                    .map(|at| text[at])
+                    .collect();
+                text = kept;
+            }
+        }
+    }
+}

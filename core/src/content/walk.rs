@@ -8,6 +8,7 @@ use super::file::{Held, Reader};
 use super::mark::Key;
 use super::scanner::Scanner;
 use super::seen::Seen;
+use super::sparse::Data;
 use super::zone::{Zone, Zones};
 use crate::packages::Packages;
 use crate::reach::Reach;
@@ -16,6 +17,8 @@ use crate::{Error, ImagePath, Result};
 
 /// Files of one folder that a thread takes at once.
 const BATCH: usize = 64;
+/// Larger files are not edited: they go as a whole, or stay. In bytes.
+pub const EDITABLE: u64 = 64 << 20;
 /// More threads only wait for the disk.
 const MOST_THREADS: usize = 8;
 
@@ -244,7 +247,12 @@ impl<'a> Thread<'a> {
             }
             zone => zone,
         };
-        match self.reader.read(&file, name, zone) {
+        let held = if meta.size > EDITABLE {
+            self.reader.read(Data::of(&file), name, zone)
+        } else {
+            self.reader.read(&file, name, zone)
+        };
+        match held {
             Ok(held) if held.found.is_empty() && !held.cut_short => {
                 self.sight.seen.add(&meta, self.now);
             }

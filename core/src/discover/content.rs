@@ -6,7 +6,7 @@ use super::Scene;
 use super::expand::{Except, problem};
 use crate::accounts::{Accounts, Home};
 use crate::catalogue::{Certainty, Severity};
-use crate::content::{Found, Homes, Scan, Scanner, Secretive, Seen, Zone, Zones};
+use crate::content::{EDITABLE, Found, Homes, Scan, Scanner, Secretive, Seen, Zone, Zones};
 use crate::edit::{Cut, Edit, Format};
 use crate::facts::{Hit, Note, Problem, Target};
 use crate::packages::Packages;
@@ -15,8 +15,6 @@ use crate::reach::Reach;
 use crate::root::{FileKind, Links, Root};
 use crate::{ImagePath, Result};
 
-/// Larger files are not edited.
-const EDITABLE: u64 = 64 << 20;
 /// Lines and fingerprints that one finding names.
 const NAMED: usize = 5;
 /// Accounts of people have at least this uid (login.defs(5), UID_MIN), and not that of nobody.
