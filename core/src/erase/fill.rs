@@ -44,6 +44,8 @@ pub(super) struct Tally {
     pub(super) inodes: u64,
     /// Free inodes with old content that could not be had.
     pub(super) inodes_left: u64,
+    /// The inode tables have a layout that is not read.
+    pub(super) inodes_unseen: bool,
 }
 
 impl Tally {
@@ -55,6 +57,16 @@ impl Tally {
         self.unseen += other.unseen;
         self.inodes += other.inodes;
         self.inodes_left += other.inodes_left;
+        self.inodes_unseen |= other.inodes_unseen;
+    }
+
+    /// Empties the free inodes of ext4.
+    fn renew(&mut self, run: &mut Run<'_>, fillers: &mut Fillers, device: &Device) -> Result<()> {
+        match super::inodes::renew(run, fillers, device)? {
+            Some((had, left)) => (self.inodes, self.inodes_left) = (had, left),
+            None => self.inodes_unseen = true,
+        }
+        Ok(())
     }
 }
 
@@ -80,7 +92,7 @@ pub(super) fn fill(run: &mut Run<'_>, device: &Device, treat: Treat) -> Result<T
         tally.add(super::freeze::clean(run, &fillers, device)?);
     }
     if run.fs.fstype() == "ext4" && treat == Treat::Overwrite {
-        (tally.inodes, tally.inodes_left) = super::inodes::renew(run, &mut fillers, device)?;
+        tally.renew(run, &mut fillers, device)?;
     }
     fillers.remove(run.fs)?;
     run.fs.sync()?;
@@ -197,7 +209,7 @@ fn still_ours(files: &[File], own: &Own, dirty: &Part) -> bool {
 ///
 /// # Errors
 /// As [`fill`].
-pub(super) fn fill_through_files(run: &mut Run<'_>) -> Result<Tally> {
+pub(super) fn fill_through_files(run: &mut Run<'_>, device: Option<&Device>) -> Result<Tally> {
     let mut fillers = Fillers::new(run.fs)?;
     fillers.without_copies();
     run.fs.sync()?;
@@ -207,9 +219,13 @@ pub(super) fn fill_through_files(run: &mut Run<'_>) -> Result<Tally> {
     fillers.take(run, most, Take::Zeros)?;
     run.begin(Step::TakeRest, free - most)?;
     fillers.take(run, u64::MAX / 2, Take::Zeros)?;
-    let written = fillers.bytes(run.fs)?;
+    let mut tally = Tally { written: fillers.bytes(run.fs)?, ..Tally::default() };
     run.begin(Step::Release, 0)?;
+    fillers.release(run.fs, 0)?;
+    if let Some(device) = device.filter(|_| run.fs.fstype() == "ext4") {
+        tally.renew(run, &mut fillers, device)?;
+    }
     fillers.remove(run.fs)?;
     run.fs.sync()?;
-    Ok(Tally { written, ..Tally::default() })
+    Ok(tally)
 }

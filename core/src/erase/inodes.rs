@@ -26,7 +26,8 @@ const CONTENT: usize = 0x28;
 /// What one read of a table takes; a multiple of every size of an inode.
 const PIECE: usize = 1 << 20;
 
-/// Takes every free inode with old content once. How many were had, and how many not.
+/// Takes every free inode with old content once. How many were had, and how many not; `None` for a
+/// layout that is not read here.
 ///
 /// # Errors
 /// The device cannot be read, a file cannot be made, or a signal asks to end.
@@ -34,17 +35,17 @@ pub(super) fn renew(
     run: &mut Run<'_>,
     fillers: &mut Fillers,
     device: &Device,
-) -> Result<(u64, u64)> {
+) -> Result<Option<(u64, u64)>> {
     run.begin(Step::Inodes, 0)?;
     run.fs.sync()?;
-    let Some(wanted) = with_content(run, device)? else { return Ok((0, 0)) };
+    let Some(wanted) = with_content(run, device)? else { return Ok(None) };
     let Some(goal) = Tunable::open(run.fs, fillers, INODE_GOAL)? else {
-        return Ok((0, wanted.len() as u64));
+        return Ok(Some((0, wanted.len() as u64)));
     };
     run.begin(Step::Inodes, wanted.len() as u64)?;
     let outcome = take(run, fillers, &goal, &wanted);
     goal.restore(run.fs, fillers)?;
-    outcome
+    outcome.map(Some)
 }
 
 fn take(
@@ -104,7 +105,8 @@ impl Layout {
             inodes_per_group: per_group,
             first_inode: field(0x54, 4).max(11),
             inode_size,
-            descriptors: (field(0x14, 4) + 1) * block,
+            // Behind the superblock, which begins at byte 1024 whatever the size of a block.
+            descriptors: (1024 / block + 1) * block,
             descriptor_size: if wide { field(0xfe, 2).max(64) } else { 32 },
             wide,
         }))

@@ -9,6 +9,7 @@
 
 mod btrfs;
 pub(crate) mod device;
+mod directories;
 mod filesystem;
 mod fill;
 mod filler;
@@ -17,6 +18,7 @@ mod held;
 mod inodes;
 pub(crate) mod journal;
 mod preallocated;
+mod remaining;
 mod report;
 mod run;
 mod scan;
@@ -104,7 +106,7 @@ fn treat(run: &mut Run<'_>, report: &mut FsReport) -> Result<()> {
         Err(why) => by_files(run, report, why, superblock.unwrap_or_default())?,
     }
     journal::treat(run, report, superblock, device.as_ref())?;
-    remaining(run.fs, report);
+    remaining::look(run, report, device.as_ref())?;
     if let Some(device) = device.filter(|_| matches!(run.fs.fstype(), "ext4" | "xfs")) {
         report.residual.extend(preallocated::residual(run, &device)?);
     }
@@ -165,10 +167,7 @@ fn by_device(run: &mut Run<'_>, report: &mut FsReport, readable: Option<&Device>
         };
         report.remains(Place::FreeSpace, Some(tally.left), why, remedy);
     }
-    if tally.inodes_left > 0 {
-        let why = format!("{} free inodes could not be taken", tally.inodes_left);
-        report.remains(Place::Metadata, None, &why, "free some inodes and run again");
-    }
+    inodes(report, tally);
     if tally.unseen > 0 {
         let why = "the blocks of a filler have no certain place on the device";
         report.remains(Place::FreeSpace, Some(tally.unseen), why, "erase offline");
@@ -196,7 +195,10 @@ fn by_files(
         report.remains(Place::FreeSpace, None, why, "run again with --erase fill");
         return Ok(());
     }
-    count(report, fill::fill_through_files(run)?);
+    let device = run.fs.open_device(false).ok().flatten();
+    let tally = fill::fill_through_files(run, device.as_ref())?;
+    count(report, tally);
+    inodes(report, tally);
     report.way = Way::ThroughFiles;
     report.remains(
         Place::FreeSpace,
@@ -207,47 +209,23 @@ fn by_files(
     Ok(())
 }
 
+fn inodes(report: &mut FsReport, tally: Tally) {
+    if tally.inodes_left > 0 {
+        let why = format!("{} free inodes could not be taken", tally.inodes_left);
+        report.remains(Place::Metadata, None, &why, "free some inodes and run again");
+    }
+    if tally.inodes_unseen {
+        let why = "inode tables of this layout (meta_bg) are not read";
+        report.remains(Place::Metadata, None, why, "unmount it and run e2fsck -E discard");
+    }
+}
+
 fn count(report: &mut FsReport, tally: Tally) {
     report.scanned += tally.scanned;
     report.dirty += tally.dirty;
     report.written += tally.written;
     report.left += tally.left;
     report.inodes += tally.inodes;
-}
-
-/// What the way that was taken never reaches.
-fn remaining(fs: &FileSystem, report: &mut FsReport) {
-    for held in held(fs) {
-        let why = format!("{} is held open by process {} ({})", held.path, held.pid, held.process);
-        report.remains(Place::HeldOpen, Some(held.size), &why, "end the process and run again");
-    }
-    let names = "names, attributes and short contents of files that were deleted earlier";
-    let (why, remedy) = match fs.fstype() {
-        "ext4" if report.way == Way::Device || report.mode == EraseMode::Auto => {
-            let why = "names of files that were deleted earlier may stay in directory blocks";
-            report.remains(Place::Metadata, None, why, "unmount it and run e2fsck -fD");
-            return;
-        }
-        "ext4" | "ext3" | "ext2" => {
-            ("in directory blocks and inodes", "unmount it and run e2fsck -fD")
-        }
-        "xfs" => ("in directory blocks and inodes", "make a new file system and copy the files"),
-        "btrfs" if report.way == Way::Trim => return snapshots(report),
-        "btrfs" => ("in free blocks of trees", "discard offline"),
-        "vfat" => {
-            ("in directory entries, and behind the end of files", "copy the files to a new one")
-        }
-        _ => ("in metadata", "make a new file system and copy the files"),
-    };
-    report.remains(Place::Metadata, None, &format!("{names} may stay {why}"), remedy);
-    if fs.fstype() == "btrfs" {
-        snapshots(report);
-    }
-}
-
-fn snapshots(report: &mut FsReport) {
-    let why = "snapshots and shared or compressed extents keep what they hold";
-    report.remains(Place::Snapshots, None, why, "delete snapshots before the run");
 }
 
 fn untreated(report: &mut FsReport, why: &str, remedy: &str) {

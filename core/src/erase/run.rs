@@ -32,6 +32,8 @@ pub enum Step {
     Inodes,
     /// The journal is overwritten (ext4).
     Journal,
+    /// Directories are read for names of deleted files (ext4).
+    Directories,
     /// Blocks that live files have preallocated are read.
     Preallocated,
     /// The device is searched.

@@ -15,6 +15,21 @@ use crate::{Error, ImagePath, Result};
 /// # Errors
 /// A directory cannot be read.
 pub(crate) fn extents(fs: &FileSystem, each: &mut dyn FnMut(&ImagePath, &Extent)) -> Result<()> {
+    walk(fs, true, &mut |path, file| of_file(file, &mut |extent| each(path, extent)))
+}
+
+/// Calls `each` with every directory on this file system.
+///
+/// # Errors
+/// A directory cannot be read.
+pub(super) fn directories(fs: &FileSystem, each: &mut dyn FnMut(&File)) -> Result<()> {
+    walk(fs, false, &mut |_, directory| each(directory))
+}
+
+type Visit<'a> = &'a mut dyn FnMut(&ImagePath, &File);
+
+/// Opens every directory, and with `files` every regular file.
+fn walk(fs: &FileSystem, files: bool, visit: Visit<'_>) -> Result<()> {
     let root = ImagePath::root();
     let top = fs.root().try_clone().map_err(|e| failed(&root, e))?;
     let number = rustix::fs::fstat(&top).map_err(|e| failed(&root, e))?.st_dev;
@@ -24,20 +39,22 @@ pub(crate) fn extents(fs: &FileSystem, each: &mut dyn FnMut(&ImagePath, &Extent)
         let Ok(directory) = rustix::fs::openat(&top, path.relative(), flags, Mode::empty()) else {
             continue;
         };
-        read(&File::from(directory), &path, number, &mut rest, each)?;
+        let directory = File::from(directory);
+        visit(&path, &directory);
+        for (below, kind) in entries(&directory, &path, number)? {
+            match kind {
+                FileType::Directory => rest.push(below),
+                FileType::RegularFile if files => open(&directory, &below, visit),
+                _ => {}
+            }
+        }
     }
     Ok(())
 }
 
-fn read(
-    directory: &File,
-    path: &ImagePath,
-    number: u64,
-    rest: &mut Vec<ImagePath>,
-    each: &mut dyn FnMut(&ImagePath, &Extent),
-) -> Result<()> {
-    of_file(directory, &mut |extent| each(path, extent));
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+/// The paths and types of what a directory holds on the device `number`.
+fn entries(directory: &File, path: &ImagePath, number: u64) -> Result<Vec<(ImagePath, FileType)>> {
+    let mut found = Vec::new();
     for entry in Dir::read_from(directory).map_err(|e| failed(path, e))? {
         let entry = entry.map_err(|e| failed(path, e))?;
         let name = entry.file_name();
@@ -46,23 +63,22 @@ fn read(
         }
         let Some(below) = path.join(name.to_bytes()) else { continue };
         let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
-        let Ok(stat) = stat else { continue };
-        if stat.st_dev != number {
-            continue;
-        }
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => rest.push(below),
-            FileType::RegularFile => {
-                let file: Result<OwnedFd, _> =
-                    rustix::fs::openat(directory, name, flags, Mode::empty());
-                if let Ok(file) = file {
-                    of_file(&File::from(file), &mut |extent| each(&below, extent));
-                }
+        if let Ok(stat) = stat.as_ref().map(|stat| (stat.st_dev, stat.st_mode)) {
+            if stat.0 == number {
+                found.push((below, FileType::from_raw_mode(stat.1)));
             }
-            _ => {}
         }
     }
-    Ok(())
+    Ok(found)
+}
+
+fn open(directory: &File, path: &ImagePath, visit: Visit<'_>) {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let name = path.file_name().unwrap_or_default();
+    let file: Result<OwnedFd, _> = rustix::fs::openat(directory, name, flags, Mode::empty());
+    if let Ok(file) = file {
+        visit(path, &File::from(file));
+    }
 }
 
 /// Calls `each` with every extent of one file that has an address; none where there is no map.

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::search::{SearchReport, Where};
 use crate::Result;
-use crate::erase::{FileSystem, walk};
+use crate::erase::{FileSystem, journal, walk};
 use crate::path::escape;
 use crate::sys::erase::{self as sys_erase, SpaceMapBuffer};
 
@@ -14,15 +14,18 @@ use crate::sys::erase::{self as sys_erase, SpaceMapBuffer};
 /// of others stay [`Where::Unknown`].
 ///
 /// # Errors
-/// A directory of the file system cannot be read.
+/// A directory of the file system or its device cannot be read.
 pub fn locate(fs: &FileSystem, report: &mut SearchReport) -> Result<()> {
     if !matches!(fs.fstype(), "ext4" | "xfs") {
         return Ok(());
     }
     let device = escape(fs.device().as_os_str().as_bytes()).into_owned();
     let mut open: BTreeMap<u64, Where> = BTreeMap::new();
+    let log = journal::parts(fs)?;
     for hit in report.hits.iter().filter(|hit| hit.device == device) {
-        open.insert(hit.offset, by_map(fs, hit.offset));
+        let in_log = log.iter().any(|part| part.contains(&hit.offset));
+        let place = if in_log { Where::Log } else { by_map(fs, hit.offset) };
+        open.insert(hit.offset, place);
     }
     if open.values().any(|place| *place == Where::Unknown) {
         walk::extents(fs, &mut |path, extent| {
@@ -35,6 +38,10 @@ pub fn locate(fs: &FileSystem, report: &mut SearchReport) -> Result<()> {
                 };
             }
         })?;
+    }
+    // Neither free nor of a file: the file system's own, of which its map names some parts only.
+    for place in open.values_mut().filter(|place| **place == Where::Unknown) {
+        *place = Where::Metadata;
     }
     for hit in report.hits.iter_mut().filter(|hit| hit.device == device) {
         if let Some(place) = open.get(&hit.offset) {

@@ -155,8 +155,14 @@ impl fmt::Debug for Needles {
     }
 }
 
-/// The pieces of a secret that are telling.
+/// The pieces of a secret that are telling: its lines where it is a text, because a line is what
+/// is copied, else pieces from the inside in equal distances.
 fn pieces(secret: &[u8]) -> Vec<&[u8]> {
+    let lines = lines(secret);
+    if !lines.is_empty() {
+        return lines;
+    }
+    let secret = secret.trim_ascii_end();
     if secret.len() <= WHOLE {
         return Some(secret).filter(|piece| is_telling(piece)).into_iter().collect();
     }
@@ -166,8 +172,29 @@ fn pieces(secret: &[u8]) -> Vec<&[u8]> {
     parts.filter_map(telling_piece).collect()
 }
 
+/// Telling lines of a text, or a piece of each long one; none for what is no text, a key, or one
+/// long line. Comments stand in other files too.
+fn lines(text: &[u8]) -> Vec<&[u8]> {
+    let armour = b"-----BEGIN";
+    let is_text =
+        text.iter().all(|b| *b >= b' ' && *b != 0x7f || matches!(b, b'\n' | b'\r' | b'\t'));
+    if !is_text || text.windows(armour.len()).any(|window| window == armour) {
+        return Vec::new();
+    }
+    let comment = |line: &&[u8]| [b"#".as_slice(), b";", b"//"].iter().any(|c| line.starts_with(c));
+    let found: Vec<&[u8]> = text
+        .split(|b| *b == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !comment(line))
+        .filter_map(|line| if line.len() <= WHOLE { Some(line) } else { telling_piece(line) })
+        .filter(|line| is_telling(line))
+        .collect();
+    let step = found.len().div_ceil(MOST).max(1);
+    found.into_iter().step_by(step).collect()
+}
+
 /// A piece from the middle of `part`, or the next one outwards that is telling; within one line
-/// where there is one, because a line is what is copied.
+/// where there is one.
 fn telling_piece(part: &[u8]) -> Option<&[u8]> {
     let middle = part.len().saturating_sub(PIECE) / 2;
     let places = || {
@@ -244,6 +271,17 @@ mod tests {
         let found = pieces(&file);
         assert_eq!(found.len(), 10);
         assert!(found.iter().all(|p| p.len() == PIECE && is_telling(p)));
+    }
+
+    #[test]
+    fn each_line_of_a_text_is_a_piece_but_comments() {
+        let text = b"# token of the builder, see wiki\nls\n  export A=k3J9xQ7vR2mT8wZ5\r\n\
+            curl -u admin:Zt8Kq2Lw9Xv4 https://host.example/a/very/long/path/that/goes/on\n";
+        let found = pieces(text);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0], b"export A=k3J9xQ7vR2mT8wZ5");
+        assert_eq!(found[1].len(), PIECE);
+        assert_eq!(pieces(b"k3J9xQ7vR2mT8wZ5\n"), [b"k3J9xQ7vR2mT8wZ5"]);
     }
 
     #[test]

@@ -49,6 +49,7 @@ fn touched(recipe: Recipe) -> Outcome {
     assert!(report.residual.iter().any(|r| r.why.contains("proof: touched")));
     assert_eq!(report.exit_code, 0, "{:?}", report.findings);
     // Less than full is no success of a strict run.
+    fs::write(image.point.join("home/ann/.bash_history"), token()?)?;
     let strict = scrub(&image.point, "proof: touched\nstrict: true", &mut |_| ())?;
     assert_eq!(strict.exit_code, 1);
     Ok(())
