@@ -37,6 +37,7 @@ sshd openssh-server
 readelf binutils
 openssl openssl
 mkfs.btrfs btrfs-progs
+mkfs.vfat dosfstools
 mkfs.xfs xfsprogs
 setfacl acl
 setfattr attr

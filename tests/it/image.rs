@@ -6,22 +6,30 @@ use std::io::sink;
 use std::sync::OnceLock;
 
 use disinherit_tests::base::{Base, Sudo};
-use disinherit_tests::needs::{Need, trial};
+use disinherit_tests::needs::{Need, full, trial};
 use disinherit_tests::packer::{Build, Built, Shutdown};
 use disinherit_tests::qemu::{Disk, accelerator};
 use disinherit_tests::{Context, Result, dist, failed, promise};
 use libtest_mimic::Trial;
 
+use crate::dirty;
+
 const NEEDS: &[Need] = &[Need::BaseTools, Need::Qemu, Need::Packer, Need::Ssh, Need::Dist];
+const DIRTY_NEEDS: &[Need] = &[Need::BaseTools, Need::Qemu, Need::Packer, Need::Fat, Need::Dist];
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
+    let mut trials = vec![
         trial("image::builds_with_sudo_shutdown", NEEDS, builds_with_sudo_shutdown),
         trial("image::holds_nothing_of_its_builder", NEEDS, holds_nothing_of_its_builder),
         trial("image::opens_to_the_injected_key_also_as_a_clone", NEEDS, opens_and_clones),
         trial("image::stays_closed_without_a_key", NEEDS, stays_closed_without_a_key),
-        trial("image::builds_without_shutdown_command", NEEDS, builds_without_shutdown_command),
-    ]
+        trial("image::builds_without_shutdown_command", DIRTY_NEEDS, dirty::builds_clean),
+    ];
+    if full() {
+        let test = dirty::a_survivor_fails;
+        trials.push(trial("image::a_survivor_fails_the_build", DIRTY_NEEDS, test));
+    }
+    trials
 }
 
 /// One build serves every test that looks at its result.
@@ -64,10 +72,4 @@ fn stays_closed_without_a_key() -> Result {
     let (_, built) = captured()?;
     promise::stays_closed_without_a_key(built)?;
     Ok(())
-}
-
-/// Packer cuts the power at once: what the scrub did must have reached the disk.
-fn builds_without_shutdown_command() -> Result {
-    let (base, built) = build(Sudo::NoPassword, Shutdown::None)?;
-    promise::nothing_planted_on_the_disk(&base, &built)
 }

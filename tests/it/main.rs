@@ -2,6 +2,7 @@
 
 mod boots;
 mod container;
+mod dirty;
 mod escape;
 mod image;
 mod offline;

@@ -34,6 +34,8 @@ pub mod seed;
 pub mod ssh;
 pub mod timing;
 pub mod tree;
+pub mod values;
+pub mod volume;
 
 /// A failed expectation or a step that could not be done; the text says which.
 #[derive(Debug)]

@@ -24,6 +24,8 @@ pub enum Need {
     Packer,
     /// What the base image is made with.
     BaseTools,
+    /// `mkfs.vfat`.
+    Fat,
     /// Clients for key and password logins, and the maker of seeds.
     Ssh,
     /// The released programs.
@@ -45,6 +47,7 @@ impl Need {
                 &["mmdebstrap", "mke2fs", "sfdisk", "grub-mkimage", "qemu-img"],
                 "mmdebstrap e2fsprogs fdisk grub-common grub-pc-bin qemu-utils",
             ),
+            Self::Fat => missing_tools(&["mkfs.vfat"], "dosfstools"),
             Self::Ssh => missing_tools(
                 &["ssh", "ssh-keygen", "ssh-keyscan", "sshpass", "genisoimage"],
                 "openssh-client sshpass genisoimage",

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,12 @@ pub struct Build<'a> {
     pub shutdown: Shutdown,
     /// Further variables.
     pub variables: Vec<(&'a str, Value)>,
+    /// Provisioners in front of ours, as they stand in a template.
+    pub work: String,
+    /// Further disks, qcow2, written by the build; each is `/dev/vdb` and so on.
+    pub disks: Vec<PathBuf>,
+    /// When Packer says this, the size of the image is noted; see [`Built::grown`].
+    pub mark: Option<&'a str>,
 }
 
 /// What a build left; removed with the value.
@@ -46,6 +52,7 @@ pub struct Built {
     folder: tempfile::TempDir,
     /// Everything that Packer said.
     pub said: String,
+    at_mark: Option<u64>,
 }
 
 impl Built {
@@ -57,6 +64,15 @@ impl Built {
     /// The captured image.
     pub fn image(&self) -> PathBuf {
         self.folder.path().join("out/captured.qcow2")
+    }
+
+    /// Bytes that the image takes on the host beyond what it took when the mark was said.
+    ///
+    /// # Errors
+    /// When it was not said, or the image cannot be looked at.
+    pub fn grown(&self) -> Result<u64> {
+        let before = self.at_mark.ok_or_else(|| failed("the mark was not said"))?;
+        Ok(taken(&self.image())?.saturating_sub(before))
     }
 
     /// The report that the provisioner brought back.
@@ -81,6 +97,9 @@ impl Build<'_> {
             accelerator,
             shutdown: Shutdown::SudoWithPassword,
             variables: Vec::new(),
+            work: String::new(),
+            disks: Vec::new(),
+            mark: None,
         }
     }
 
@@ -95,26 +114,29 @@ impl Build<'_> {
         let folder = tempfile::Builder::new().prefix("packer-").tempdir_in(parent)?;
         self.offer_plugin(folder.path())?;
         let variables = self.write_variables(folder.path())?;
+        let template = self.write_template(folder.path())?;
 
         let mut option = OsString::from("-var-file=");
         option.push(variables);
         let mut packer = ended_with_us(find("packer").unwrap_or_else(|| "packer".into()));
-        packer.args(["build", "-color=false"]).arg(option).arg(&self.template);
+        packer.args(["build", "-color=false"]).arg(option).arg(template);
         packer.current_dir(folder.path()).env("HOME", folder.path()).env("CHECKPOINT_DISABLE", "1");
         let (reader, writer) = UnixStream::pair()?;
         packer.stdout(OwnedFd::from(writer.try_clone()?)).stderr(OwnedFd::from(writer));
         let mut running = packer.spawn().context(|| "start packer".to_owned())?;
         // The command holds the writing end too: only without it the stream ends with Packer.
         drop(packer);
-        let mut said = String::new();
+        let mut built = Built { folder, said: String::new(), at_mark: None };
         for line in BufReader::new(reader).lines() {
             let line = line.context(|| "read what packer says".to_owned())?;
             writeln!(echo, "{line}")?;
-            said.push_str(&line);
-            said.push('\n');
+            if self.mark.is_some_and(|mark| line.contains(mark)) {
+                built.at_mark = Some(taken(&built.image())?);
+            }
+            built.said.push_str(&line);
+            built.said.push('\n');
         }
         let status = running.wait()?;
-        let built = Built { folder, said };
         if status.success() {
             return Ok(built);
         }
@@ -123,6 +145,42 @@ impl Build<'_> {
             built.said,
             built.console()
         )))
+    }
+
+    /// The template with the additions of this build.
+    fn write_template(&self, folder: &Path) -> Result<PathBuf> {
+        if self.work.is_empty() && self.disks.is_empty() {
+            return Ok(self.template.clone());
+        }
+        let mut text = fs::read_to_string(&self.template)
+            .context(|| format!("read {}", self.template.display()))?;
+        let mut put_before = |mark: &str, addition: &str| {
+            let at = text.find(mark).ok_or_else(|| failed(format!("no {mark} in the template")))?;
+            text.insert_str(at, addition);
+            Ok::<(), crate::Failure>(())
+        };
+        put_before("provisioner \"disinherit\"", &format!("{}\n\n  ", self.work))?;
+        put_before("[\"-cpu\"", &self.drives())?;
+        let path = folder.join("build.pkr.hcl");
+        fs::write(&path, text).context(|| format!("write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// An option that is given here replaces Packer's own of the same name, its network included.
+    fn drives(&self) -> String {
+        let mut lines = String::new();
+        for (number, disk) in self.disks.iter().enumerate() {
+            let file = disk.display();
+            lines += &format!(
+                r#"["-blockdev", "driver=qcow2,node-name=more{number},discard=unmap,file.driver=file,file.filename={file}"],
+    ["-device", "virtio-blk-pci,drive=more{number}"],
+    "#
+            );
+        }
+        if !lines.is_empty() {
+            lines += "[\"-device\", \"virtio-net,netdev=user.0\"],\n    ";
+        }
+        lines
     }
 
     /// Packer 1.6.6 looks into its working directory.
@@ -162,4 +220,9 @@ impl Build<'_> {
         serde_json::to_writer(&mut file, &Value::Object(variables))?;
         Ok(path)
     }
+}
+
+fn taken(image: &Path) -> Result<u64> {
+    let metadata = fs::metadata(image).context(|| format!("inspect {}", image.display()))?;
+    Ok(metadata.blocks() * 512)
 }

@@ -2,6 +2,7 @@
 //! an injected key. `make demo` tells it, the tests check it, both through these functions.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -36,8 +37,7 @@ pub struct Adopted {
 /// Names the secrets that are still there.
 pub fn nothing_planted_on_the_disk(base: &Base, built: &Built) -> Result {
     let folder = tempfile::tempdir_in(built.folder())?;
-    let raw = folder.path().join("disk.raw");
-    run(Command::new("qemu-img").args(["convert", "-O", "raw"]).arg(built.image()).arg(&raw))?;
+    let raw = raw_copy(&built.image(), folder.path())?;
     let planted = base.planted()?;
     let patterns: String = planted.iter().map(|secret| secret.value.clone() + "\n").collect();
     let list = folder.path().join("patterns");
@@ -57,6 +57,16 @@ pub fn nothing_planted_on_the_disk(base: &Base, built: &Built) -> Result {
         .map(|secret| format!("{} ({})", secret.id, secret.path))
         .collect();
     expect(left.is_empty(), || format!("still on the disk: {}", left.join(", ")))
+}
+
+/// All bytes of the disk `image` as a file in `folder`.
+///
+/// # Errors
+/// When `qemu-img` fails.
+pub fn raw_copy(image: &Path, folder: &Path) -> Result<PathBuf> {
+    let raw = folder.join("disk.raw");
+    run(Command::new("qemu-img").args(["convert", "-O", "raw"]).arg(image).arg(&raw))?;
+    Ok(raw)
 }
 
 /// Launches the image as an instance with an injected key: the key works, everything that the

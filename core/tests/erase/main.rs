@@ -40,12 +40,13 @@ fn main() -> ExitCode {
     if let Some(request) = std::env::var_os(crash::CHILD) {
         return crash::child(&request);
     }
-    if let Some(point) = std::env::var_os("DISINHERIT_OLD_KERNEL") {
-        return old_kernel::child(&point);
+    if let Some(request) = std::env::var_os(old_kernel::CHILD) {
+        return old_kernel::child(&request);
     }
     let mut trials = remains::trials();
     trials.extend(crash::trials());
     trials.extend(kill::trials());
+    trials.extend(old_kernel::trials());
     trials.extend(proof::trials());
     trials.extend(survivor::trials());
     trials.extend(swap::trials());
