@@ -171,9 +171,11 @@ impl Build<'_> {
         let mut lines = String::new();
         for (number, disk) in self.disks.iter().enumerate() {
             let file = disk.display();
+            // Behind Packer's own disk, which is booted from and is /dev/vda.
+            let slot = 0x10 + number;
             lines += &format!(
                 r#"["-blockdev", "driver=qcow2,node-name=more{number},discard=unmap,file.driver=file,file.filename={file}"],
-    ["-device", "virtio-blk-pci,drive=more{number}"],
+    ["-device", "virtio-blk-pci,drive=more{number},addr={slot:#x}"],
     "#
             );
         }

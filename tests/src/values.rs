@@ -31,6 +31,9 @@ const PLAN: [(&str, usize); 14] = [
 /// The one that a process holds open after it was deleted.
 pub const HELD: &str = "held";
 
+/// Records end at zero bytes: a disk has few newlines and many of these.
+const SEARCH: &str = r#"LC_ALL=C grep -azoF -f "$1" "$2" | tr '\0' '\n' | sort -u"#;
+
 /// Values with their classes.
 #[derive(Debug)]
 pub struct Values(Vec<(&'static str, String)>);
@@ -68,7 +71,7 @@ impl Values {
         let words: Vec<&str> = self.0.iter().map(|(_, value)| value.as_str()).collect();
         fs::write(&list, words.join("\n"))?;
         let output = Command::new("sh")
-            .args(["-c", "LC_ALL=C grep -aoF -f \"$1\" \"$2\" | sort -u", "sh"])
+            .args(["-c", SEARCH, "sh"])
             .args([&list, raw])
             .output()
             .context(|| "start grep".to_owned())?;

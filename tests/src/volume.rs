@@ -160,7 +160,8 @@ impl Volume {
     /// # Errors
     /// When grep fails.
     pub fn count(&self, word: &str) -> Result<u64> {
-        let script = "LC_ALL=C grep -aoF -e \"$1\" \"$2\" | wc -l";
+        // Records end at zero bytes: a disk has few newlines and many of these.
+        let script = r#"LC_ALL=C grep -azoF -e "$1" "$2" | tr -cd '\0' | wc -c"#;
         let text = run(Command::new("sh").args(["-c", script, "sh", word]).arg(&self.device))?;
         Ok(text.trim().parse()?)
     }

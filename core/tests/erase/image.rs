@@ -100,12 +100,14 @@ impl Image {
     pub(crate) fn grep(&self, words: &[String]) -> Vec<String> {
         let list = self.folder.path().join("words");
         std::fs::write(&list, words.join("\n")).unwrap();
-        let script = "grep -aoF -f \"$1\" \"$2\" | sort -u";
+        // Records end at zero bytes: a device has few newlines and many of these.
+        let script = "LC_ALL=C grep -azoF -f \"$1\" \"$2\" | tr '\\0' '\\n' | sort -u";
         let found = Command::new("sh")
             .args(["-c", script, "sh"])
             .args([&list, &self.file])
             .output()
             .unwrap();
+        assert!(found.stderr.is_empty(), "{}", String::from_utf8_lossy(&found.stderr));
         String::from_utf8(found.stdout).unwrap().lines().map(str::to_owned).collect()
     }
 
