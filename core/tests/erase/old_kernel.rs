@@ -22,7 +22,7 @@ use crate::plant::plant;
 use crate::scrub::scrub;
 use crate::whole::{check_file_system, left};
 use crate::world::{check_system, settle};
-use crate::{Outcome, trial};
+use crate::{Outcome, full_trial, trial};
 
 /// Names the mount point to the other process.
 pub(crate) const CHILD: &str = "DISINHERIT_OLD_KERNEL_CHILD";
@@ -39,8 +39,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     let journal = Recipe { options: "data=journal", ..EXT4 };
     let small = Recipe { mkfs: &["mkfs.ext4", "-q", "-b", "1024"], ..journal };
     vec![
-        trial("old_kernel::ext4", TOOLS, || on_an_old_kernel(EXT4)),
-        trial("old_kernel::ext4_data_journal", TOOLS, move || on_an_old_kernel(journal)),
+        full_trial("old_kernel::ext4", TOOLS, || on_an_old_kernel(EXT4)),
+        full_trial("old_kernel::ext4_data_journal", TOOLS, move || on_an_old_kernel(journal)),
         trial("old_kernel::ext4_1k_data_journal", TOOLS, move || on_an_old_kernel(small)),
         trial("old_kernel::ext4_inline_data", TOOLS, move || on_an_old_kernel(inline)),
     ]

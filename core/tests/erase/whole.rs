@@ -125,14 +125,19 @@ fn scrubbed(case: Case, discard: bool) -> Outcome {
 pub(crate) fn check_report(report: &Report) -> Outcome {
     let failed: Vec<_> = report.actions.iter().filter(|a| a.error.is_some()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    // Where free space has no address, what the search finds fails the run.
-    let through_files = report.erased[0].way == Way::ThroughFiles;
-    let mut failing = report.findings.iter().filter(|f| f.severity >= Severity::High);
-    let only_proof = failing.all(|finding| finding.rule == PROOF);
-    assert!(report.exit_code == 0 || through_files && only_proof, "{:#?}", findings(report));
+    assert!(ended_well(report), "{:#?}", findings(report));
     let proof = report.proof.as_ref().ok_or("the disk was not searched")?;
     assert!(proof.secrets > 200, "only {} needles", proof.secrets);
     Ok(())
+}
+
+/// Nothing fails the run but what the search found where an online run cannot reach it: attributes
+/// in the log of xfs, free space without an address.
+pub(crate) fn ended_well(report: &Report) -> bool {
+    let erased = &report.erased[0];
+    let out_of_reach = erased.way == Way::ThroughFiles || erased.fstype == "xfs";
+    let only_proof = report.findings.iter().all(|finding| finding.rule == PROOF);
+    report.exit_code == 0 || report.exit_code == 1 && out_of_reach && only_proof
 }
 
 /// What was found, how often.
