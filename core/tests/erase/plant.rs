@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, XattrFlags};
 
@@ -26,6 +27,8 @@ pub(crate) enum Class {
     LiveName,
     /// Deleted, and taken over by a file that is preallocated and there.
     Journal,
+    /// A page of memory in a swap file.
+    Swap,
 }
 
 impl Class {
@@ -127,12 +130,19 @@ pub(crate) fn nearly_fill(top: &Path, room: u64) -> Result<(), Box<dyn Error>> {
 
 /// Fills nine tenths of the free space with one secret, and deletes it.
 pub(crate) fn bulk(path: &Path, secret: &str) -> Result<(), Box<dyn Error>> {
-    let free = rustix::fs::statvfs(path.parent().unwrap())?;
+    let top = path.parent().unwrap();
+    let free = rustix::fs::statvfs(top)?;
     let lines = usize::try_from(free.f_bavail * free.f_frsize / 33 * 9 / 10)?;
     fs::write(path, format!("{secret}\n").repeat(lines))?;
     sync(path)?;
     fs::remove_file(path)?;
-    sync(path.parent().unwrap())?;
+    sync(top)?;
+    // xfs frees the blocks of a deleted file some time later.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while rustix::fs::statvfs(top)?.f_bavail < free.f_bavail / 10 * 9 {
+        assert!(Instant::now() < deadline, "the deleted file keeps its blocks");
+        std::thread::yield_now();
+    }
     Ok(())
 }
 

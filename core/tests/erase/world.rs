@@ -6,9 +6,11 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
+use std::process::Command;
 
 use rustix::fs::{FallocateFlags, XattrFlags, fallocate};
 
+use crate::image::run;
 use crate::plant::{Class, Secret, sync, token};
 
 const USERS: usize = 40;
@@ -16,6 +18,7 @@ const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHlvbmRlciBzdGFuZHMgYSBrZXkgZm9yIHRlc3RzeHl6";
 /// A word that occurs in each file that has to survive byte for byte.
 const CONFIGURATION: &str = "listen = 127.0.0.1\nuser = www-data\n";
+const SWAP: u64 = 4 << 20;
 
 /// Makes the system at the top of a mounted file system; what it planted.
 pub(crate) fn settle(top: &Path) -> Result<Vec<Secret>, Box<dyn Error>> {
@@ -31,6 +34,7 @@ pub(crate) fn settle(top: &Path) -> Result<Vec<Secret>, Box<dyn Error>> {
     }
     temporary(top, &mut secrets)?;
     journal(top, &mut secrets)?;
+    swap_file(top, &mut secrets)?;
     sync(top)?;
     Ok(secrets)
 }
@@ -130,6 +134,21 @@ fn journal(top: &Path, secrets: &mut Vec<Secret>) -> Result<(), Box<dyn Error>> 
     fallocate(&file, FallocateFlags::empty(), 0, 8 << 20)?;
     let said = planted(secrets, Class::Live)?;
     file.write_all_at(format!("LPKSHHRH password is {said}").as_bytes(), 0)?;
+    Ok(())
+}
+
+/// A swap file with pages of memory in it, named in fstab(5).
+fn swap_file(top: &Path, secrets: &mut Vec<Secret>) -> Result<(), Box<dyn Error>> {
+    let path = top.join("swapfile");
+    fs::write(&path, vec![0; usize::try_from(SWAP)?])?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    run(Command::new("mkswap").arg(&path))?;
+    let file = File::options().write(true).open(&path)?;
+    for page in 0..20 {
+        let text = planted(secrets, Class::Swap)?;
+        file.write_all_at(text.as_bytes(), 8192 + page * 65536 + 100)?;
+    }
+    fs::write(top.join("etc/fstab"), "/swapfile none swap sw 0 0\n")?;
     Ok(())
 }
 
