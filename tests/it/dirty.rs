@@ -31,7 +31,8 @@ pub(crate) fn builds_clean() -> Result {
     let bytes = built.grown()?;
     let count = case.values.count();
     writeln!(stdout(), "{count} values; left on / {root:?}, on the ESP {esp:?}; grown {bytes}")?;
-    announced(&report, root, &[(HELD, "deleted files in use")])?;
+    let named = [(HELD, "deleted files in use"), ("swap", "\"/swapfile\"")];
+    announced(&report, root, &named)?;
     announced(&report, esp, &[])?;
     expect(bytes < DISK / 100, || format!("the image grew by {bytes} bytes"))?;
     treated(&report)
