@@ -4,6 +4,8 @@
 //! No policy is given, and the corpora know nothing of the catalogue. By default every value that
 //! stays is named; with `--content remove` none stays. `DISINHERIT_SEED` repeats a run.
 
+mod clone;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -29,7 +31,9 @@ pub(crate) fn trials() -> Vec<Trial> {
             trial(&format!("escape::{name}_with_removal"), NEEDS, move || with_removal(plant)),
         ]
     };
-    corpora.into_iter().flat_map(test).collect()
+    let mut trials: Vec<Trial> = corpora.into_iter().flat_map(test).collect();
+    trials.push(trial("escape::two_clones_of_the_scrubbed_tree_boot", clone::NEEDS, clone::boot));
+    trials
 }
 
 /// What stays is named, what is in use works on, and the exit code says that something stayed.

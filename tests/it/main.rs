@@ -1,6 +1,7 @@
 //! All end-to-end tests in one program, so that what did not run is counted in one place.
 
 mod boots;
+mod cases;
 mod container;
 mod dirty;
 mod escape;
@@ -25,13 +26,14 @@ fn main() -> Result<ExitCode> {
     }
     let mut trials = Vec::new();
     trials.extend(boots::trials());
+    trials.extend(cases::trials());
     trials.extend(container::trials());
     if disinherit_tests::needs::full() {
         trials.extend(escape::trials());
-        trials.extend(precision::trials());
     }
     trials.extend(image::trials());
     trials.extend(offline::trials());
+    trials.extend(precision::trials());
     trials.extend(program::trials());
     let arguments = Arguments::from_args();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())

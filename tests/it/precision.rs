@@ -21,7 +21,7 @@ use libtest_mimic::Trial;
 const NEEDS: &[Need] = &[Need::Root, Need::Mount, Need::BaseTools, Need::Ssh, Need::Dist];
 
 /// Rules of the content scan have this in front.
-const CONTENT: &str = "content-";
+const CONTENT: &str = "con-";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
