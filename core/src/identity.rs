@@ -24,6 +24,16 @@ const XEN: &str = "/sys/hypervisor/uuid";
 /// Device tree: KVM on POWER (`vm,uuid`) and PowerVM (`ibm,partition-uuid`).
 const DEVICE_TREE: [&str; 2] =
     ["/proc/device-tree/vm,uuid", "/proc/device-tree/ibm,partition-uuid"];
+/// IBM Z: what the machine and the hypervisors below say of themselves (Linux:
+/// arch/s390/kernel/sysinfo.c).
+const SYSINFO: &str = "/proc/sysinfo";
+/// cloud-init's record of this boot.
+const INSTANCE_DATA: &str = "/run/cloud-init/instance-data.json";
+/// Name of the one weak source; see [`Identity::read_late`].
+const INSTANCE_ID: &str = "cloud-init-instance-id";
+/// What cloud-init says when it has found no datasource.
+const NO_DATASOURCE: &str = "iid-datasource-none";
+
 /// Written by systemd when it runs in a container (systemd, docs/CONTAINER_INTERFACE.md).
 const CONTAINER: [&str; 2] = ["/run/systemd/container", "/run/host/container-manager"];
 /// systemd credential of a container's manager; see the module's text.
@@ -78,7 +88,26 @@ impl Identity {
             ("dmi-product-uuid", file(DMI)),
             ("xen-uuid", file(XEN)),
             ("device-tree-uuid", tree),
+            ("s390-uuid", file(SYSINFO).and_then(|text| s390(&text))),
         ])
+    }
+
+    /// The same after the network is up, with cloud-init's instance-id.
+    ///
+    /// It is weak: some platforms make a new one when only settings change (Proxmox), and a datasource
+    /// may be missing in one boot. It decides only between two identities that have nothing else in
+    /// common, which is better than to take every copy for the original.
+    pub fn read_late(root: &Root) -> Self {
+        let mut identity = Self::read(root);
+        let bytes = root.read(&ImagePath::literal(INSTANCE_DATA), 16 << 20).ok().flatten();
+        let data: Option<serde_json::Value> =
+            bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let id = data.as_ref().and_then(|data| data.get("v1")?.get("instance_id")?.as_str());
+        if let Some(id) = id.filter(|id| !id.is_empty() && *id != NO_DATASOURCE) {
+            let id = crate::path::escape(id.as_bytes()).into_owned();
+            identity.0.insert(INSTANCE_ID.to_owned(), id);
+        }
+        identity
     }
 
     /// Takes the sources that have a usable value.
@@ -97,14 +126,20 @@ impl Identity {
     /// Compares with an identity that was recorded before.
     pub fn compare(&self, before: &Self) -> Comparison {
         let mut common = false;
-        for (source, value) in &self.0 {
+        for (source, value) in self.0.iter().filter(|(source, _)| *source != INSTANCE_ID) {
             let Some(old) = before.0.get(source) else { continue };
             common = true;
             if !same_uuid(value, old) {
                 return Comparison::Different { source: source.clone() };
             }
         }
-        if common { Comparison::Same } else { Comparison::Unknown }
+        match (common, self.0.get(INSTANCE_ID), before.0.get(INSTANCE_ID)) {
+            (false, Some(now), Some(old)) if now != old => {
+                Comparison::Different { source: INSTANCE_ID.to_owned() }
+            }
+            (false, None, _) | (false, _, None) => Comparison::Unknown,
+            _ => Comparison::Same,
+        }
     }
 
     /// Takes over sources that `newer` has and this one has not. Returns whether there were any.
@@ -150,6 +185,17 @@ fn normalise(raw: &str) -> Option<String> {
     let uuid = hyphenate(&digits)?;
     let junk = JUNK.iter().any(|known| same_uuid(&uuid, known));
     (!junk).then_some(uuid)
+}
+
+/// The UUID of the guest (`VM00 UUID:`), or of the partition where no hypervisor is below: a guest may
+/// move to another partition.
+fn s390(sysinfo: &str) -> Option<String> {
+    let value = |name: &str| {
+        let mut lines = sysinfo.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned())
+    };
+    let is_guest = sysinfo.lines().any(|line| line.starts_with("VM00"));
+    value(if is_guest { "VM00 UUID" } else { "LPAR UUID" })
 }
 
 fn hyphenate(digits: &str) -> Option<String> {
@@ -256,6 +302,35 @@ mod tests {
         assert_eq!(read(), "dmi-product-uuid 4c4c4544-0042-3510-8052-b4c04f4a4d31");
         put("run/systemd/container", "systemd-nspawn\n");
         assert_eq!(read(), "credential 0a0a0a0a-1111-2222-3333-444444444444");
+    }
+
+    #[test]
+    fn mainframes_name_the_guest_and_not_its_partition() {
+        let lpar =
+            "LPAR Number:          8\nLPAR UUID:            aaaaaaaa-1111-2222-3333-444444444444\n";
+        assert_eq!(s390(lpar).unwrap(), "aaaaaaaa-1111-2222-3333-444444444444");
+        let vm = format!(
+            "{lpar}VM00 Name:            guest\nVM00 UUID:            bbbbbbbb-1111-2222-3333-444444444444\n"
+        );
+        assert_eq!(s390(&vm).unwrap(), "bbbbbbbb-1111-2222-3333-444444444444");
+        assert_eq!(s390(&format!("{lpar}VM00 Name:            zvm\n")), None, "z/VM gives none");
+    }
+
+    #[test]
+    fn the_instance_id_decides_only_where_nothing_else_does() {
+        let with = |id: &str, mut identity: Identity| {
+            identity.0.insert(INSTANCE_ID.to_owned(), id.to_owned());
+            identity
+        };
+        let uuid = || dmi("4c4c4544-0042-3510-8052-b4c04f4a4d31");
+        let none = Identity::default;
+        assert_eq!(with("two", uuid()).compare(&with("one", uuid())), Comparison::Same);
+        assert!(matches!(
+            with("two", none()).compare(&with("one", none())),
+            Comparison::Different { .. }
+        ));
+        assert_eq!(with("one", none()).compare(&with("one", uuid())), Comparison::Same);
+        assert_eq!(none().compare(&with("one", none())), Comparison::Unknown);
     }
 
     proptest! {

@@ -4,12 +4,17 @@
 
 mod oracle;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use disinherit_core::manifest::KeyHash;
+use disinherit_core::seal::revocation_list;
 use disinherit_core::text::authorized_keys::{Line, lines};
-use disinherit_core::text::public_key::{Kind, Weakness, check, fingerprint, is_certificate, kind};
+use disinherit_core::text::public_key::{
+    Kind, Weakness, check, digest, fingerprint, is_certificate, kind,
+};
 use libtest_mimic::Failed;
 
 fn main() {
@@ -19,6 +24,7 @@ fn main() {
         vec![
             ("kinds_and_fingerprints", kinds_and_fingerprints),
             ("lines_of_a_file", lines_of_a_file),
+            ("revocation_lists", revocation_lists),
         ],
     );
 }
@@ -129,5 +135,28 @@ fn lines_of_a_file() -> Result<(), Failed> {
             blobs(&file).iter().map(|b| (fingerprint(b), kind(b).to_string())).collect();
         assert_eq!(ours, listed(&file), "{text}");
     }
+    Ok(())
+}
+
+/// What our list revokes, ssh-keygen finds revoked, and nothing else; the empty list is one.
+fn revocation_lists() -> Result<(), Failed> {
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("list");
+    let revoked = |key: &Path| {
+        let output = Command::new("ssh-keygen").arg("-Q").arg("-f").arg(&list).arg(key).output();
+        let output = output.unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains(": ok") || text.contains(": REVOKED"), "{text} {output:?}");
+        text.contains(": REVOKED")
+    };
+    let keys: Vec<PathBuf> = [("ed25519", ""), ("ecdsa", "256"), ("rsa", "2048")]
+        .map(|(k, b)| generate(dir.path(), k, b))
+        .into();
+    let hash = |key: &Path| KeyHash(digest(&blobs(key)[0]));
+    fs::write(&list, revocation_list(&BTreeSet::new())).unwrap();
+    assert!(keys.iter().all(|key| !revoked(key)));
+    let hashes = BTreeSet::from([hash(&keys[0]), hash(&keys[2])]);
+    fs::write(&list, revocation_list(&hashes)).unwrap();
+    assert_eq!(keys.iter().map(|key| revoked(key)).collect::<Vec<_>>(), [true, false, true]);
     Ok(())
 }

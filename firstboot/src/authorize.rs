@@ -13,6 +13,7 @@ use disinherit_core::{Error, Result};
 use crate::deliver::{self, deliver};
 use crate::evidence::key_fault;
 use crate::phase::Phase;
+use crate::revoked;
 use crate::state::{Record, State};
 
 /// Puts the keys of `file` into `user`'s login file and declares them for this instance.
@@ -42,14 +43,16 @@ pub fn authorize(root: &Root, user: &str, file: &Path) -> Result<Vec<KeyHash>> {
             authorized.extend(&keys);
             Some(Record::Stripped { identity, kept, authorized })
         }
-        (
-            Phase::Changed { new: false, .. },
-            Some(Record::Adopted { identity, keys: old, seeds, changed: Some(mut changed) }),
-        ) => {
-            changed.authorized.extend(&keys);
-            Some(Record::Adopted { identity, keys: old, seeds, changed: Some(changed) })
+        (Phase::Changed { new: false, .. }, Some(Record::Adopted(mut adopted))) => {
+            if let Some(changed) = &mut adopted.changed {
+                changed.authorized.extend(&keys);
+            }
+            Some(Record::Adopted(adopted))
         }
-        (Phase::Adopted, _) => None,
+        (Phase::Adopted, Some(Record::Adopted(mut adopted))) => {
+            adopted.accepted.extend(&keys);
+            Some(Record::Adopted(adopted))
+        }
         (Phase::NotSealed, _) => {
             return Err(Error::refused("authorize a key on", "a system that is not sealed")
                 .remedy("add it to authorized_keys yourself"));
@@ -63,6 +66,7 @@ pub fn authorize(root: &Root, user: &str, file: &Path) -> Result<Vec<KeyHash>> {
     if let Some(record) = declared {
         record.write(root)?;
     }
+    revoked::write(root)?;
     deliver(root, user, &text)?;
     Ok(keys)
 }

@@ -6,6 +6,7 @@ use disinherit_core::identity::Identity;
 use disinherit_core::root::Root;
 use disinherit_core::{Error, ImagePath, Result};
 
+use crate::evidence::agents;
 use crate::phase::Phase;
 use crate::state::{Changed, Record, State};
 use crate::strip::passwords::{self, Whose};
@@ -48,12 +49,17 @@ pub fn run(root: &Root, after: &mut dyn FnMut(Step) -> Result<()>) -> Result<Pha
                 out::say(format_args!("early: {}", error.report()));
             }
         }
-        Phase::Returned => returned(root, state.record)?,
+        // The owner is back. What a full disk keeps from being restored is restored by a later boot.
+        Phase::Returned => {
+            if let Err(error) = returned(root, state.record) {
+                out::say(format_args!("early: {}", error.report()));
+            }
+        }
         Phase::Changed { from, new } => {
-            quarantine::store(root, from)?;
             if *new {
-                passwords::lock(root, Whose::All)?;
-                changed(root, state.record, &now)?;
+                change(root, from, state.record, &now)?;
+            } else {
+                quarantine::store(root, from)?;
             }
             forget::forget(root)?;
         }
@@ -66,29 +72,55 @@ pub fn run(root: &Root, after: &mut dyn FnMut(Step) -> Result<()>) -> Result<Pha
 fn adopted(root: &Root, record: Option<Record>, now: &Identity) -> Result<()> {
     // Adoption burns it; this is for a power cut in between.
     quarantine::burn(root)?;
-    let Some(Record::Adopted { mut identity, keys, seeds, changed }) = record else {
-        return Ok(());
-    };
-    if identity.complete(now) {
-        Record::Adopted { identity, keys, seeds, changed }.write(root)?;
+    let Some(Record::Adopted(mut adopted)) = record else { return Ok(()) };
+    if adopted.identity.complete(now) {
+        Record::Adopted(adopted).write(root)?;
     }
     Ok(())
 }
 
 fn returned(root: &Root, record: Option<Record>) -> Result<()> {
-    let Some(Record::Adopted { identity, keys, seeds, changed }) = record else { return Ok(()) };
-    let offered = changed.map(|c| &c.offered | &c.authorized).unwrap_or_default();
+    let Some(Record::Adopted(mut adopted)) = record else { return Ok(()) };
+    let offered = adopted.changed.take().map(|c| &c.offered | &c.authorized).unwrap_or_default();
     quarantine::restore(root, &offered)?;
-    Record::Adopted { identity, keys, seeds, changed: None }.write(root)?;
+    Record::Adopted(adopted).write(root)?;
     quarantine::burn(root)
 }
 
-/// Keys that were offered under a third identity stay known: they go when the old one comes back.
-fn changed(root: &Root, record: Option<Record>, now: &Identity) -> Result<()> {
-    let Some(Record::Adopted { identity, keys, seeds, changed }) = record else { return Ok(()) };
-    let offered = changed.map(|c| &c.offered | &c.authorized).unwrap_or_default();
-    let changed = Changed { identity: now.clone(), offered, authorized: BTreeSet::new() };
-    Record::Adopted { identity, keys, seeds, changed: Some(changed) }.write(root)
+/// Sets aside what the owner has and remembers which keys agents had written for him. Keys that were
+/// offered under a third identity stay known: they go when the old one comes back.
+fn change(root: &Root, from: &Identity, record: Option<Record>, now: &Identity) -> Result<()> {
+    quarantine::store(root, from)?;
+    passwords::lock(root, Whose::All)?;
+    let Some(Record::Adopted(mut adopted)) = record else { return Ok(()) };
+    let (mut offered, mut present) = (BTreeSet::new(), agents::keys(root)?);
+    if let Some(before) = adopted.changed.take() {
+        offered = &before.offered | &before.authorized;
+        present.extend(before.present);
+    }
+    adopted.changed =
+        Some(Changed { identity: now.clone(), offered, present, authorized: BTreeSet::new() });
+    Record::Adopted(adopted).write(root)
+}
+
+/// What the early unit could not know: without any other source the instance-id of cloud-init, which
+/// comes with the network, says that this is another instance, or the former one again.
+///
+/// # Errors
+/// When a step fails; sshd then stays closed.
+pub fn late(root: &Root) -> Result<()> {
+    let state = State::read(root);
+    let (early, now) = (Identity::read(root), Identity::read_late(root));
+    let before = Phase::decide(&state, &early);
+    match Phase::decide(&state, &now) {
+        Phase::Changed { from, new: true }
+            if !matches!(before, Phase::Changed { new: true, .. }) =>
+        {
+            change(root, &from, state.record, &now)
+        }
+        Phase::Returned if before != Phase::Returned => returned(root, state.record),
+        _ => Ok(()),
+    }
 }
 
 /// Started late (by hand, or because a unit was masked), removal would take the keys that the

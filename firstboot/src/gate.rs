@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 
 use disinherit_core::Result;
 use disinherit_core::identity::Identity;
-use disinherit_core::manifest::KeyHash;
+use disinherit_core::manifest::{InjectedPassword, KeyHash};
 use disinherit_core::root::Root;
 
 use crate::decision::{Decision, Reason};
 use crate::deliver::deliver;
-use crate::evidence::declared;
 use crate::evidence::{Question, counting, judge};
+use crate::evidence::{agents, declared};
 use crate::phase::Phase;
-use crate::state::{Record, Removal, Seal, State};
-use crate::{flag, host_keys, logins, quarantine, sshd_test};
+use crate::state::{Adopted, Record, Removal, Seal, State};
+use crate::strip::passwords::{self, Whose};
+use crate::{early, flag, host_keys, logins, quarantine, revoked, sshd_test};
 
 /// The durable steps of an adoption, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,14 +58,15 @@ struct Adoption {
 /// When something that decides cannot be read.
 pub fn examine(root: &Root) -> Result<Examined> {
     let state = State::read(root);
-    let now = Identity::read(root);
-    let (adopted_seeds, authorized) = remembered(state.record.as_ref());
+    let now = Identity::read_late(root);
+    let remembered = Remembered::of(state.record.as_ref());
     let manifest = state.manifest();
     let closed = |reason| Ok(Examined { decision: Decision::new(reason, &now), adoption: None });
     let from = match Phase::decide(&state, &now) {
         Phase::NotSealed => return closed(Reason::NotSealed),
         Phase::Adopted => return closed(Reason::Adopted),
-        Phase::Strip { .. } | Phase::Returned | Phase::Changed { new: true, .. } => {
+        Phase::Returned => return returned(root, &state, &now),
+        Phase::Strip { .. } | Phase::Changed { new: true, .. } => {
             let mut examined =
                 Examined { decision: Decision::new(Reason::NotStripped, &now), adoption: None };
             if let Seal::Unreadable(error) = &state.seal {
@@ -75,11 +77,13 @@ pub fn examine(root: &Root) -> Result<Examined> {
         Phase::Waiting => None,
         Phase::Changed { from, new: false } => Some(from),
     };
-    let declared = declared::collect(root, &(&manifest.seeds | &adopted_seeds))?;
+    let mut declared = declared::collect(root, &(&manifest.seeds | &remembered.seeds))?;
+    declared.keys.extend(agents::declared(root, &remembered.ignition, &remembered.present)?);
+    let authorized = &remembered.authorized;
     let question = Question {
         manifest: &manifest,
         declared: &declared,
-        authorized: &authorized,
+        authorized,
         declared_only: from.is_some(),
     };
     let judged = judge(root, &question)?;
@@ -95,7 +99,7 @@ pub fn examine(root: &Root) -> Result<Examined> {
     decision.datasource.clone_from(&declared.datasource);
     decision.notes.clone_from(&declared.notes);
     decision.keys = judged;
-    let offered = &declared.keys | &authorized;
+    let offered = &declared.keys | authorized;
     let only = from.map(|_| offered.clone());
     let adoption = (!keys.is_empty()).then(|| Adoption {
         keys,
@@ -113,13 +117,15 @@ pub fn examine(root: &Root) -> Result<Examined> {
 /// When something fails; sshd stays closed.
 pub fn run(root: &Root, after: &mut dyn FnMut(Step) -> Result<()>) -> Result<Decision> {
     flag::clear(root)?;
+    early::late(root)?;
     take_offers(root)?;
     let Examined { mut decision, adoption } = examine(root)?;
     if let Some(adoption) = adoption {
         adopt(root, &adoption, &mut decision, after)?;
     } else if decision.reason == Reason::Adopted {
         // An adopted instance opens whatever else: its owner must not be locked out by us.
-        if let Err(error) = host_keys::make_missing(root) {
+        let kept = host_keys::make_missing(root).map(drop).and_then(|()| revoked::restore(root));
+        if let Err(error) = kept {
             decision.notes.push(error.report());
         }
     }
@@ -140,13 +146,20 @@ fn adopt(
     decision: &mut Decision,
     after: &mut dyn FnMut(Step) -> Result<()>,
 ) -> Result<()> {
-    let manifest = State::read(root).manifest();
+    let state = State::read(root);
+    let manifest = state.manifest();
     // Once more in a first boot: a home that was mounted after the early unit still has its keys.
     let removal = adoption.only.clone().map_or(Removal::Sealed, Removal::AllBut);
+    let goes = |key: &KeyHash| !adoption.declared.contains(key) && removal.takes(&manifest, key);
+    let mut revoked = former_keys(state.record.as_ref());
     for path in logins::files(root)? {
-        logins::remove(root, &path, |key| {
-            !adoption.declared.contains(key) && removal.takes(&manifest, key)
-        })?;
+        if adoption.only.is_some() {
+            revoked.extend(logins::keys_of(root, &path)?.into_iter().filter(goes));
+        }
+        logins::remove(root, &path, goes)?;
+    }
+    if manifest.policy.injected_password == InjectedPassword::Refuse {
+        passwords::lock(root, Whose::All)?;
     }
     after(Step::Logins)?;
     let inherited = &manifest.host_keys | &quarantine::host_keys(root)?;
@@ -160,13 +173,18 @@ fn adopt(
         decision.notes.push(complaint);
         return Ok(());
     }
-    Record::Adopted {
-        identity: Identity::read(root),
+    revoked.retain(|key| !adoption.declared.contains(key));
+    let adopted = Adopted {
+        identity: Identity::read_late(root),
         keys: adoption.keys.clone(),
         seeds: adoption.seeds.clone(),
+        revoked,
+        accepted: adoption.declared.iter().filter(|key| manifest.seals(key)).copied().collect(),
+        ignition: agents::ignition(root)?,
         changed: None,
-    }
-    .write(root)?;
+    };
+    revoked::write_for(root, &manifest, Some(&adopted))?;
+    Record::Adopted(Box::new(adopted)).write(root)?;
     after(Step::Adopted)?;
     if !made.is_empty() {
         decision.notes.push(format!("{} new host keys", made.len()));
@@ -178,18 +196,27 @@ fn adopt(
 /// identity: should the old one come back, these keys leave again.
 fn take_offers(root: &Root) -> Result<()> {
     let state = State::read(root);
-    let now = Identity::read(root);
+    let now = Identity::read_late(root);
     let changed = match Phase::decide(&state, &now) {
         Phase::Waiting => None,
         Phase::Changed { new: false, .. } => state.record,
         _ => return Ok(()),
     };
     let declared = declared::collect(root, &BTreeSet::new())?;
-    if let Some(Record::Adopted { identity, keys, seeds, changed: Some(mut changed) }) = changed {
-        let before = changed.offered.len();
-        changed.offered.extend(&declared.keys);
-        if changed.offered.len() != before {
-            Record::Adopted { identity, keys, seeds, changed: Some(changed) }.write(root)?;
+    if let Some(Record::Adopted(mut adopted)) = changed {
+        let remembered = agents::declared(
+            root,
+            &adopted.ignition,
+            &adopted.changed.as_ref().map(|c| c.present.clone()).unwrap_or_default(),
+        )?;
+        let offered = adopted.changed.as_mut().map(|c| &mut c.offered);
+        if let Some(offered) = offered {
+            let before = offered.len();
+            offered.extend(&declared.keys);
+            offered.extend(&remembered);
+            if offered.len() != before {
+                Record::Adopted(adopted).write(root)?;
+            }
         }
     }
     match &declared.credential {
@@ -198,13 +225,60 @@ fn take_offers(root: &Root) -> Result<()> {
     }
 }
 
-/// Seeds that this disk has used, and keys that `authorize` has declared.
-fn remembered(record: Option<&Record>) -> (BTreeSet<KeyHash>, BTreeSet<KeyHash>) {
-    match record {
-        Some(Record::Stripped { authorized, .. }) => (BTreeSet::new(), authorized.clone()),
-        Some(Record::Adopted { seeds, changed, .. }) => {
-            (seeds.clone(), changed.as_ref().map(|c| c.authorized.clone()).unwrap_or_default())
+/// The owner's instance whose early unit could not restore everything (a full or read-only disk): it
+/// opens, unless a key that the other identity's platform has offered would open it too.
+fn returned(root: &Root, state: &State, now: &Identity) -> Result<Examined> {
+    let offered = match &state.record {
+        Some(Record::Adopted(adopted)) => {
+            adopted.changed.as_ref().map(|c| &c.offered | &c.authorized).unwrap_or_default()
         }
-        _ => (BTreeSet::new(), BTreeSet::new()),
+        _ => BTreeSet::new(),
+    };
+    let foreign = logins::keys(root)?.iter().any(|key| offered.contains(key));
+    let reason = if foreign { Reason::NotStripped } else { Reason::Adopted };
+    let mut decision = Decision::new(reason, now);
+    let note = "the old identity is back, and what was set aside could not all be restored";
+    decision.notes.push(format!("{note}: free some space and reboot; passwords stay locked"));
+    Ok(Examined { decision, adoption: None })
+}
+
+/// Keys that opened the disk for its former owner.
+fn former_keys(record: Option<&Record>) -> BTreeSet<KeyHash> {
+    match record {
+        Some(Record::Adopted(former)) => &former.keys | &former.revoked,
+        _ => BTreeSet::new(),
+    }
+}
+
+/// What the state says about keys.
+#[derive(Default)]
+struct Remembered {
+    /// Seeds that this disk has used.
+    seeds: BTreeSet<KeyHash>,
+    /// Keys that `authorize` has declared.
+    authorized: BTreeSet<KeyHash>,
+    /// Keys that agents had written for the former owner.
+    present: BTreeSet<KeyHash>,
+    /// Keys that Ignition had written for him.
+    ignition: BTreeSet<KeyHash>,
+}
+
+impl Remembered {
+    fn of(record: Option<&Record>) -> Self {
+        match record {
+            Some(Record::Stripped { authorized, .. }) => {
+                Self { authorized: authorized.clone(), ..Self::default() }
+            }
+            Some(Record::Adopted(adopted)) => {
+                let changed = adopted.changed.clone().unwrap_or_default();
+                Self {
+                    seeds: adopted.seeds.clone(),
+                    authorized: changed.authorized,
+                    present: changed.present,
+                    ignition: adopted.ignition.clone(),
+                }
+            }
+            _ => Self::default(),
+        }
     }
 }

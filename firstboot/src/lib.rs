@@ -27,6 +27,7 @@ pub mod phase;
 pub mod program;
 pub mod quarantine;
 pub mod retry;
+pub mod revoked;
 pub mod seal;
 pub mod sshd_test;
 pub mod state;

@@ -58,10 +58,18 @@ pub fn files(root: &Root) -> Result<Vec<ImagePath>> {
 pub fn keys(root: &Root) -> Result<BTreeSet<KeyHash>> {
     let mut keys = BTreeSet::new();
     for path in files(root)? {
-        let text = root.read(&path, edit::LIMIT)?.unwrap_or_default();
-        keys.extend(hashes(&text).map(|(_, key)| key));
+        keys.extend(keys_of(root, &path)?);
     }
     Ok(keys)
+}
+
+/// Keys in one login file; none where it is missing.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn keys_of(root: &Root, path: &ImagePath) -> Result<Vec<KeyHash>> {
+    let text = root.read(path, edit::LIMIT)?.unwrap_or_default();
+    Ok(hashes(&text).map(|(_, key)| key).collect())
 }
 
 /// Takes the lines out whose key `goes`; every other byte stays. Returns whether any was there.

@@ -49,8 +49,8 @@ impl Phase {
                     Self::Strip { removal: Removal::AllBut(kept.clone()) }
                 }
             },
-            Some(Record::Adopted { identity, changed, .. }) => {
-                Self::of_adopted(identity, changed.as_ref(), now)
+            Some(Record::Adopted(adopted)) => {
+                Self::of_adopted(&adopted.identity, adopted.changed.as_ref(), now)
             }
         }
     }
@@ -80,6 +80,7 @@ mod tests {
     use disinherit_core::{Error, Result};
 
     use super::*;
+    use crate::state::Adopted;
 
     const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
     const B: &str = "bbbbbbbb-0000-4000-8000-000000000002";
@@ -94,12 +95,8 @@ mod tests {
     }
 
     fn adopted(changed: Option<&str>) -> Record {
-        let changed = changed.map(|uuid| Changed {
-            identity: id(uuid),
-            offered: BTreeSet::new(),
-            authorized: BTreeSet::new(),
-        });
-        Record::Adopted { identity: id(A), keys: BTreeSet::new(), seeds: BTreeSet::new(), changed }
+        let changed = changed.map(|uuid| Changed { identity: id(uuid), ..Changed::default() });
+        Record::Adopted(Box::new(Adopted { identity: id(A), changed, ..Adopted::default() }))
     }
 
     fn unreadable() -> Result<()> {

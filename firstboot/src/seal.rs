@@ -7,8 +7,8 @@ use disinherit_core::root::{FileKind, Links, Root};
 use disinherit_core::seal::{self, Installed, Inventory, Kind};
 use disinherit_core::{Error, ImagePath, Result, change};
 
-use crate::flag;
 use crate::trial::{self, Trial};
+use crate::{flag, revoked};
 
 /// Seals `root`; returns a line for each thing done. A second run changes nothing.
 ///
@@ -123,6 +123,11 @@ pub fn refresh(root: &Root) -> Result<Vec<String>> {
     }
     let mut said = Vec::new();
     for wanted in seal::files(&inventory) {
+        // The list of this instance, not an empty one.
+        if wanted.path == ImagePath::literal(seal::REVOKED) {
+            revoked::restore(root)?;
+            continue;
+        }
         if install(root, &wanted)? {
             said.push(format!("wrote {} ({})", wanted.path, wanted.why));
         }

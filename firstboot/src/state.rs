@@ -60,18 +60,32 @@ pub enum Record {
         authorized: BTreeSet<KeyHash>,
     },
     /// A key was accepted.
-    Adopted {
-        /// The instance; sources that appear later are added.
-        identity: Identity,
-        /// The keys that opened it.
-        keys: BTreeSet<KeyHash>,
-        /// Digests of seed directories that were used: in a copy they declare nothing.
-        #[serde(default)]
-        seeds: BTreeSet<KeyHash>,
-        /// Set while the disk is booted under another identity.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        changed: Option<Changed>,
-    },
+    Adopted(Box<Adopted>),
+}
+
+/// An instance that belongs to somebody.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// The instance; sources that appear later are added.
+    pub identity: Identity,
+    /// The keys that opened it.
+    pub keys: BTreeSet<KeyHash>,
+    /// Digests of seed directories that were used: in a copy they declare nothing.
+    #[serde(default)]
+    pub seeds: BTreeSet<KeyHash>,
+    /// Keys that are revoked in sshd beside the sealed ones: logins of a former owner, which may come
+    /// back with a home that is mounted late.
+    #[serde(default)]
+    pub revoked: BTreeSet<KeyHash>,
+    /// Sealed keys that the platform declared or `authorize` accepted: not revoked.
+    #[serde(default)]
+    pub accepted: BTreeSet<KeyHash>,
+    /// Keys that Ignition had written: it writes before the early unit looks.
+    #[serde(default)]
+    pub ignition: BTreeSet<KeyHash>,
+    /// Set while the disk is booted under another identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Changed>,
 }
 
 /// Which logins are removed.
@@ -85,10 +99,13 @@ pub enum Removal {
 }
 
 /// An adopted disk under another identity, before the platform has offered a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     /// The identity of now.
     pub identity: Identity,
+    /// Keys that agents had written before it: they are the former owner's.
+    #[serde(default)]
+    pub present: BTreeSet<KeyHash>,
     /// Keys that the platform has declared under it, usable or not.
     #[serde(default)]
     pub offered: BTreeSet<KeyHash>,
@@ -171,7 +188,7 @@ mod tests {
     fn the_first_published_form_is_read_for_ever() {
         let pinned = br#"{"schema":1,"state":"adopted","identity":{"dmi-product-uuid":
             "4c4c4544-0042-3510-8052-b4c04f4a4d31"},"keys":[]}"#;
-        assert!(matches!(parse(pinned), Some(Record::Adopted { changed: None, .. })));
+        assert!(matches!(parse(pinned), Some(Record::Adopted(a)) if a.changed.is_none()));
         let pinned = br#"{"schema":1,"state":"stripping","identity":{},"removal":{"allbut":[]}}"#;
         assert!(matches!(parse(pinned), Some(Record::Stripping { .. })));
         let pinned = br#"{"schema":1,"state":"stripped","identity":{},"kept":[]}"#;

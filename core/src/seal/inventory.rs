@@ -55,7 +55,7 @@ impl Inventory {
                 agents.push(agent);
             }
         }
-        let (config, _problems) = Config::load(root)?;
+        let config = Config::load_without_ours(root)?;
         let cloud_init = exists("/etc/cloud/cloud.cfg")? && exists("/usr/bin/cloud-init")?;
         Ok(Self {
             cloud_init,

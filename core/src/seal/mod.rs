@@ -8,17 +8,20 @@ mod mounts;
 mod openrc;
 mod order;
 mod record;
+mod revoked;
 mod servers;
 mod sshd_dropin;
 mod systemd;
 mod units;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 pub use inventory::Inventory;
 pub use order::{Cycle, cycles};
 pub(crate) use record::{keys_in, read};
 pub use record::{mentioned, record, seed_digest};
+pub use revoked::{REVOKED, revocation_list};
 pub use servers::enabled_ssh;
 pub use units::{SSH_UNITS, Units};
 
@@ -91,6 +94,9 @@ const CLOUD_INIT: &str = "/etc/cloud/cloud.cfg.d/99-disinherit.cfg";
 pub fn files(inventory: &Inventory) -> Vec<Installed> {
     let mut files = if inventory.openrc { openrc::files() } else { systemd::files(inventory) };
     if let Some(sshd) = inventory.sshd_dropin() {
+        // The first boot fills it. It comes before the drop-in that names it.
+        let (path, none) = (ImagePath::literal(REVOKED), revocation_list(&BTreeSet::new()));
+        files.push(Installed::file(path, none, 0o644, "keys that sshd refuses"));
         let path = ImagePath::literal(sshd_dropin::PATH);
         files.push(Installed::file(path, sshd.into_bytes(), 0o600, "no password for SSH"));
     }
@@ -127,6 +133,7 @@ pub fn installed(root: &Root) -> Result<Vec<ImagePath>> {
         }
     }
     paths.push(ImagePath::literal(sshd_dropin::PATH));
+    paths.push(ImagePath::literal(REVOKED));
     paths.push(ImagePath::literal(CLOUD_INIT));
     let own = systemd::files(&Inventory::default()).into_iter().chain(openrc::files());
     paths.extend(

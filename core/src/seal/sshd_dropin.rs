@@ -31,18 +31,30 @@ pub(super) fn text(config: &Config) -> String {
         .map(|(keyword, _)| *keyword)
         .collect();
     let root = root_login(config);
+    // A list of the image's own revokes more than ours would.
+    let revoked = config.possible("revokedkeys").is_empty();
     let mut text = HEAD.to_owned();
-    text.push_str(&lines("", &off, root != RootLogin::Keep));
+    text.push_str(&lines("", &off, root != RootLogin::Keep, revoked));
     text.push_str("Match all\n");
-    text.push_str(&lines("    ", &off, root == RootLogin::Everywhere));
+    text.push_str(&lines("    ", &off, root == RootLogin::Everywhere, revoked));
     text
 }
 
-fn lines(indent: &str, off: &[&str], root: bool) -> String {
-    let mut text: String = off.iter().map(|keyword| format!("{indent}{keyword} no\n")).collect();
+fn lines(indent: &str, off: &[&str], root: bool, revoked: bool) -> String {
+    let mut text = String::new();
+    let mut line = |keyword: &str, value: &str| {
+        for part in [indent, keyword, " ", value, "\n"] {
+            text.push_str(part);
+        }
+    };
+    for keyword in off {
+        line(keyword, "no");
+    }
     if root {
-        text.push_str(indent);
-        text.push_str("PermitRootLogin prohibit-password\n");
+        line("PermitRootLogin", "prohibit-password");
+    }
+    if revoked {
+        line("RevokedKeys", super::REVOKED);
     }
     text
 }

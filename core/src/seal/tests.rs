@@ -154,6 +154,19 @@ fn sshds_dropin_only_tightens() {
 }
 
 #[test]
+fn a_dropin_that_is_there_already_does_not_change_what_the_next_sealing_writes() {
+    let image = Image::debian();
+    let config = "Include /etc/ssh/sshd_config.d/*.conf\nPermitRootLogin yes\n";
+    image.put("etc/ssh/sshd_config", config);
+    let first = image.inventory().sshd_dropin().unwrap();
+    assert!(first.contains("RevokedKeys /etc/ssh/disinherit_revoked_keys"), "{first}");
+    image.put("etc/ssh/sshd_config.d/00-disinherit.conf", &first);
+    assert_eq!(image.inventory().sshd_dropin().unwrap(), first);
+    image.put("etc/ssh/sshd_config.d/50-site.conf", "RevokedKeys /etc/ssh/site.krl\n");
+    assert!(!image.inventory().sshd_dropin().unwrap().contains("RevokedKeys"), "the site's holds");
+}
+
+#[test]
 fn no_dropin_where_policy_allows_passwords_or_sshd_would_not_read_it_first() {
     let image = Image::debian();
     let mut inventory = image.inventory();

@@ -77,14 +77,25 @@ impl Config {
     /// The main file exists and cannot be read, or the host keys cannot be looked for. What is wrong
     /// with the text or an include comes back beside the configuration.
     pub fn load(root: &Root) -> Result<(Self, Vec<Problem>)> {
-        for main in MAIN.map(ImagePath::literal) {
-            if root.stat(&main)?.is_some() {
-                return Self::load_from(root, main);
+        match main_file(root)? {
+            Some(main) => Self::load_from(root, main),
+            None => {
+                let mut config = Self::default();
+                config.find_host_keys(root)?;
+                Ok((config, Vec::new()))
             }
         }
-        let mut config = Self::default();
-        config.find_host_keys(root)?;
-        Ok((config, Vec::new()))
+    }
+
+    /// The configuration as it would be without the drop-in that sealing installs.
+    ///
+    /// # Errors
+    /// Those of [`Config::load`].
+    pub fn load_without_ours(root: &Root) -> Result<Self> {
+        match main_file(root)? {
+            Some(main) => Ok(Self::read(root, main, Some(ImagePath::literal(DROPIN)))?.0),
+            None => Ok(Self::load(root)?.0),
+        }
     }
 
     /// Reads one main file (`sshd -f`) and all includes.
@@ -92,8 +103,17 @@ impl Config {
     /// # Errors
     /// Those of [`Config::load`].
     pub fn load_from(root: &Root, main: ImagePath) -> Result<(Self, Vec<Problem>)> {
+        Self::read(root, main, None)
+    }
+
+    fn read(
+        root: &Root,
+        main: ImagePath,
+        skipped: Option<ImagePath>,
+    ) -> Result<(Self, Vec<Problem>)> {
         let mut loader = Loader {
             root,
+            skipped,
             config: Self::default(),
             problems: Vec::new(),
             open: Vec::new(),
@@ -119,8 +139,19 @@ impl Config {
     }
 }
 
+fn main_file(root: &Root) -> Result<Option<ImagePath>> {
+    for main in MAIN.map(ImagePath::literal) {
+        if root.stat(&main)?.is_some() {
+            return Ok(Some(main));
+        }
+    }
+    Ok(None)
+}
+
 struct Loader<'a> {
     root: &'a Root,
+    /// An include that is passed over.
+    skipped: Option<ImagePath>,
     config: Config,
     problems: Vec<Problem>,
     /// The files that are being read, outermost first.
@@ -195,6 +226,9 @@ impl Loader<'_> {
             self.problems.push(problem(What::Unreadable));
         }
         for path in paths {
+            if self.skipped.as_ref() == Some(&path) {
+                continue;
+            }
             let circle = self.open.contains(&path);
             if circle || self.open.len() > MAX_DEPTH || self.files >= MAX_FILES {
                 self.problems.push(problem(What::IncludeTooDeep));

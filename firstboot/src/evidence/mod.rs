@@ -1,6 +1,7 @@
 //! Which keys could open this instance, and why each counts or does not.
 
 mod account;
+pub mod agents;
 mod clock;
 pub mod declared;
 mod strict_modes;

@@ -13,8 +13,9 @@ use disinherit_core::identity::Identity;
 use disinherit_core::manifest::{KeyHash, Manifest};
 use disinherit_core::root::Root;
 
+use crate::evidence::agents;
 use crate::state::{Record, Removal};
-use crate::{host_keys, logins};
+use crate::{host_keys, logins, revoked};
 use passwords::Whose;
 
 /// The durable steps, in their order.
@@ -53,9 +54,11 @@ pub fn run(
     };
     passwords::lock(root, whose)?;
     after(Step::Passwords)?;
+    let injected = agents::of_this_boot(root)?;
     for path in logins::files(root)? {
-        logins::remove(root, &path, |key| removal.takes(manifest, key))?;
+        logins::remove(root, &path, |key| removal.takes(manifest, key) && !injected.contains(key))?;
     }
+    revoked::write_for(root, manifest, None)?;
     after(Step::Logins)?;
     let all = matches!(removal, Removal::AllBut(_));
     host_keys::remove(root, |key| all || manifest.host_keys.contains(key))?;

@@ -98,3 +98,30 @@ fn a_password_that_the_new_platform_set_survives_a_reboot_before_adoption() {
     assert!(!disk.boot(&Platform::silent(C)).unwrap().open);
     assert_eq!(disk.password("debian"), "*", "not for a third one");
 }
+
+/// No SMBIOS, no hypervisor: cloud-init's instance-id is all there is.
+#[test]
+fn where_nothing_else_tells_the_instance_id_does() {
+    let disk = Disk::sealed();
+    let first = Platform { instance: "i-one", ..Platform::new("", &[key(2)]) };
+    assert!(disk.boot(&first).unwrap().open);
+    assert_eq!(disk.boot(&first).unwrap().reason, Reason::Adopted);
+    let lost = Platform { instance: "iid-datasource-none", ..Platform::new("", &[]) };
+    assert_eq!(disk.boot(&lost).unwrap().reason, Reason::Adopted, "a lost datasource is no change");
+    let silent = Platform { instance: "i-two", ..Platform::new("", &[]) };
+    let denied = disk.boot(&silent).unwrap();
+    assert_eq!(denied.reason, Reason::IdentityChanged, "{}", denied.text());
+    assert!(disk.login_keys("debian").contains(&key(2)), "nothing is removed");
+    assert_eq!(disk.boot(&first).unwrap().reason, Reason::Adopted, "back under its own id");
+    let second = Platform { instance: "i-two", ..Platform::new("", &[key(4)]) };
+    assert_eq!(disk.boot(&second).unwrap().reason, Reason::KeyAccepted);
+    assert!(!disk.login_keys("debian").contains(&key(2)));
+}
+
+#[test]
+fn with_an_identity_of_the_machine_another_instance_id_is_no_change() {
+    let disk = Disk::sealed();
+    assert!(disk.boot(&Platform::new(A, &[key(2)])).unwrap().open);
+    let renamed = Platform { instance: "i-settings-changed", ..Platform::new(A, &[]) };
+    assert_eq!(disk.boot(&renamed).unwrap().reason, Reason::Adopted);
+}

@@ -171,3 +171,24 @@ fn authorize_opens_for_an_assistant_even_with_a_sealed_key_and_not_with_a_weak_o
     let decision = disinherit_firstboot::gate::run(&disk.root(), &mut |_| Ok(())).unwrap();
     assert!(decision.open, "{decision:?}");
 }
+
+#[test]
+fn a_password_of_the_platform_is_locked_where_policy_refuses_it() {
+    for refuse in [true, false] {
+        let disk = Disk::new();
+        disk.seal(|manifest| {
+            if refuse {
+                manifest.policy.injected_password =
+                    disinherit_core::manifest::InjectedPassword::Refuse;
+            }
+        });
+        let platform = Platform::new(A, &[key(2)]);
+        disk.power_on(&platform);
+        early::run(&disk.root(), &mut |_| Ok(())).unwrap();
+        disk.inject(&platform);
+        let shadow = disk.read("etc/shadow").replace("debian:!", "debian:$6$of$theplatform");
+        disk.write_mode("etc/shadow", &shadow, 0o600);
+        disinherit_firstboot::gate::run(&disk.root(), &mut |_| Ok(())).unwrap();
+        assert_eq!(disk.password("debian") == "*", refuse);
+    }
+}

@@ -3,10 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod agents;
 mod changed;
 mod cut;
 mod disk;
 mod evidence;
 mod first;
 mod late;
+mod revoked;
 mod sealing;
