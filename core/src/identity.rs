@@ -95,10 +95,13 @@ impl Identity {
     /// The same after the network is up, with cloud-init's instance-id.
     ///
     /// It is weak: some platforms make a new one when only settings change (Proxmox), and a datasource
-    /// may be missing in one boot. It decides only between two identities that have nothing else in
-    /// common, which is better than to take every copy for the original.
+    /// may be missing in one boot. It is asked only where no other source is, which is better than to
+    /// take every copy for the original.
     pub fn read_late(root: &Root) -> Self {
         let mut identity = Self::read(root);
+        if !identity.is_empty() {
+            return identity;
+        }
         let bytes = root.read(&ImagePath::literal(INSTANCE_DATA), 16 << 20).ok().flatten();
         let data: Option<serde_json::Value> =
             bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -115,7 +118,9 @@ impl Identity {
         let known = sources
             .into_iter()
             .filter_map(|(name, raw)| Some((name.to_owned(), normalise(raw.as_deref()?)?)));
-        Self(known.collect())
+        let mut identity = Self::default();
+        identity.0.extend(known);
+        identity
     }
 
     /// True when no source was there.

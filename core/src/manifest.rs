@@ -308,7 +308,9 @@ mod by_name {
         deserializer: D,
     ) -> Result<BTreeMap<String, Account>, D::Error> {
         let list = Vec::<Account>::deserialize(deserializer)?;
-        Ok(list.into_iter().map(|a| (a.name.clone(), a)).collect())
+        let mut accounts = BTreeMap::new();
+        accounts.extend(list.into_iter().map(|a| (a.name.clone(), a)));
+        Ok(accounts)
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Examined {
 #[derive(Debug)]
 struct Adoption {
     keys: BTreeSet<KeyHash>,
-    seeds: BTreeSet<KeyHash>,
+    seed: Option<KeyHash>,
     /// What the platform declares; a sealed key among them may stay.
     declared: BTreeSet<KeyHash>,
     /// Everything else goes: the disk belonged to another instance.
@@ -101,9 +101,9 @@ pub fn examine(root: &Root) -> Result<Examined> {
     decision.keys = judged;
     let offered = &declared.keys | authorized;
     let only = from.map(|_| offered.clone());
-    let adoption = (!keys.is_empty()).then(|| Adoption {
+    let adoption = (!keys.is_empty()).then_some(Adoption {
         keys,
-        seeds: declared.seed.into_iter().collect(),
+        seed: declared.seed,
         declared: offered,
         only,
     });
@@ -117,8 +117,12 @@ pub fn examine(root: &Root) -> Result<Examined> {
 /// When something fails; sshd stays closed.
 pub fn run(root: &Root, after: &mut dyn FnMut(Step) -> Result<()>) -> Result<Decision> {
     flag::clear(root)?;
-    early::late(root)?;
-    take_offers(root)?;
+    // An ordinary boot of an adopted instance is what there is most of: it reads its state once.
+    let adopted = Phase::decide(&State::read(root), &Identity::read_late(root)) == Phase::Adopted;
+    if !adopted {
+        early::late(root)?;
+        take_offers(root)?;
+    }
     let Examined { mut decision, adoption } = examine(root)?;
     if let Some(adoption) = adoption {
         adopt(root, &adoption, &mut decision, after)?;
@@ -174,15 +178,15 @@ fn adopt(
         return Ok(());
     }
     revoked.retain(|key| !adoption.declared.contains(key));
-    let adopted = Adopted {
+    let mut adopted = Adopted {
         identity: Identity::read_late(root),
         keys: adoption.keys.clone(),
-        seeds: adoption.seeds.clone(),
         revoked,
-        accepted: adoption.declared.iter().filter(|key| manifest.seals(key)).copied().collect(),
         ignition: agents::ignition(root)?,
-        changed: None,
+        ..Adopted::default()
     };
+    adopted.seeds.extend(adoption.seed);
+    adopted.accepted.extend(adoption.declared.iter().filter(|key| manifest.seals(key)));
     revoked::write_for(root, &manifest, Some(&adopted))?;
     Record::Adopted(Box::new(adopted)).write(root)?;
     after(Step::Adopted)?;

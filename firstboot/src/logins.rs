@@ -78,7 +78,7 @@ pub fn keys_of(root: &Root, path: &ImagePath) -> Result<Vec<KeyHash>> {
 /// When the file cannot be read or replaced.
 pub fn remove(root: &Root, path: &ImagePath, goes: impl Fn(&KeyHash) -> bool) -> Result<bool> {
     edit(root, path, Links::OwnerMatched, |text| {
-        let lines: BTreeSet<usize> =
+        let lines: Vec<usize> =
             hashes(text).filter(|(_, key)| goes(key)).map(|(number, _)| number).collect();
         Ok((!lines.is_empty()).then(|| without(text, &lines)))
     })
@@ -86,8 +86,8 @@ pub fn remove(root: &Root, path: &ImagePath, goes: impl Fn(&KeyHash) -> bool) ->
 
 /// The lines of `old`, then those lines of `now` whose keys are neither in `old` nor in `dropped`.
 pub fn merge(old: &[u8], now: &[u8], dropped: &BTreeSet<KeyHash>) -> Zeroizing<Vec<u8>> {
-    let known: BTreeSet<KeyHash> = hashes(old).map(|(_, key)| key).collect();
-    let extra: BTreeSet<usize> = hashes(now)
+    let known: Vec<KeyHash> = hashes(old).map(|(_, key)| key).collect();
+    let extra: Vec<usize> = hashes(now)
         .filter(|(_, key)| !known.contains(key) && !dropped.contains(key))
         .map(|(number, _)| number)
         .collect();
@@ -109,7 +109,7 @@ fn hashes(text: &[u8]) -> impl Iterator<Item = (usize, KeyHash)> {
     })
 }
 
-fn without(text: &[u8], lines: &BTreeSet<usize>) -> Zeroizing<Vec<u8>> {
+fn without(text: &[u8], lines: &[usize]) -> Zeroizing<Vec<u8>> {
     let kept = numbered(text).filter(|(number, _)| !lines.contains(number));
     Zeroizing::new(kept.flat_map(|(_, line)| line).copied().collect())
 }
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn other_bytes_stay() {
         let text = format!("# note\r\n{ONE}\r\n\nno key\n{TWO}");
-        let lines: BTreeSet<usize> =
+        let lines: Vec<usize> =
             hashes(text.as_bytes()).filter(|(_, k)| *k == key(ONE)).map(|(n, _)| n).collect();
         let left = without(text.as_bytes(), &lines);
         assert_eq!(*left, format!("# note\r\n\nno key\n{TWO}").into_bytes());

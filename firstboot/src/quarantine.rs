@@ -117,9 +117,9 @@ pub fn restore(root: &Root, offered: &BTreeSet<KeyHash>) -> Result<()> {
             Kind::HostKey => put(root, copy, &text)?,
         }
     }
-    let restored: BTreeSet<_> = index.files.iter().map(|copy| copy.path.clone()).collect();
+    let restored = |path| index.files.iter().any(|copy| copy.path == path);
     for path in logins::files(root)? {
-        if root.canonical(&path)?.is_some_and(|path| !restored.contains(&path)) {
+        if root.canonical(&path)?.is_some_and(|path| !restored(path)) {
             logins::remove(root, &path, |key| offered.contains(key))?;
         }
     }

@@ -52,7 +52,7 @@ pub fn record(root: &Root) -> Result<Manifest> {
         }
     }
     manifest.host_keys = host_keys::present(root)?;
-    manifest.agents = Inventory::discover(root)?.agents.into_iter().map(str::to_owned).collect();
+    manifest.agents.extend(Inventory::discover(root)?.agents.into_iter().map(str::to_owned));
     if root.is_live() {
         manifest.identity = Identity::read(root);
     }
@@ -66,7 +66,7 @@ fn accounts(root: &Root, manifest: &mut Manifest) -> Result<()> {
             .remedy("check that /etc/passwd is that of the image"));
     }
     let shadow = Shadow::parse(&read(root, &ImagePath::literal("/etc/shadow"))?);
-    let secret: BTreeSet<&[u8]> =
+    let secret: Vec<&[u8]> =
         shadow.entries().filter(|e| e.field.needs_lock()).map(|e| e.name).collect();
     let passwd = Passwd::parse(&passwd);
     let mut add = |name: &[u8], account: Account| {
@@ -78,7 +78,7 @@ fn accounts(root: &Root, manifest: &mut Manifest) -> Result<()> {
             uid: entry.uid,
             home: escape(entry.home).into_owned(),
             shell: escape(entry.shell).into_owned(),
-            had_password: entry.password.needs_lock() || secret.contains(entry.name),
+            had_password: entry.password.needs_lock() || secret.contains(&entry.name),
         };
         add(entry.name, account);
     }
@@ -87,11 +87,9 @@ fn accounts(root: &Root, manifest: &mut Manifest) -> Result<()> {
 
 pub(crate) fn keys_in(root: &Root, path: &ImagePath) -> Result<BTreeSet<KeyHash>> {
     let text = read(root, path)?;
-    let keys = authorized_keys::lines(&text).filter_map(|line| match line {
-        authorized_keys::Line::Key(key) => Some(KeyHash(public_key::digest(&key.blob))),
-        authorized_keys::Line::Skipped { .. } => None,
-    });
-    Ok(keys.collect())
+    let mut keys = BTreeSet::new();
+    keys.extend(authorized_keys::lines(&text).filter_map(hash));
+    Ok(keys)
 }
 
 /// Public keys that stand anywhere in a text, whatever its format: a key type, blanks, base64.
@@ -101,14 +99,19 @@ pub fn mentioned(text: &[u8]) -> BTreeSet<KeyHash> {
         .filter(|word| !word.is_empty())
         .collect();
     let pairs = words.iter().zip(words.iter().skip(1));
-    let keys = pairs.filter_map(|(kind, blob)| {
+    let mut keys = BTreeSet::new();
+    keys.extend(pairs.filter_map(|(kind, blob)| {
         let line = [*kind, b" ", *blob].concat();
-        authorized_keys::lines(&line).find_map(|line| match line {
-            authorized_keys::Line::Key(key) => Some(KeyHash(public_key::digest(&key.blob))),
-            authorized_keys::Line::Skipped { .. } => None,
-        })
-    });
-    keys.collect()
+        authorized_keys::lines(&line).find_map(hash)
+    }));
+    keys
+}
+
+fn hash(line: authorized_keys::Line<'_>) -> Option<KeyHash> {
+    match line {
+        authorized_keys::Line::Key(key) => Some(KeyHash(public_key::digest(&key.blob))),
+        authorized_keys::Line::Skipped { .. } => None,
+    }
 }
 
 /// One digest over the files of a seed directory; `None` when there are none.

@@ -45,8 +45,9 @@ impl<'a> Units<'a> {
 
     /// The same with `added` as if it were installed.
     pub fn with(root: &'a Root, added: &'a [Installed]) -> Self {
-        let key = |i: &'a Installed| (i.path.escaped().into_owned(), i);
-        Self { root, added: added.iter().map(key).collect() }
+        let mut units = Self::new(root);
+        units.added.extend(added.iter().map(|i| (i.path.escaped().into_owned(), i)));
+        units
     }
 
     /// True when something is wanted or required by a target that pulls in `name`.

@@ -96,7 +96,9 @@ pub fn judge(root: &Root, question: &Question<'_>) -> Result<Vec<Judged>> {
 
 /// The keys that open the gate.
 pub fn counting(judged: &[Judged]) -> BTreeSet<KeyHash> {
-    judged.iter().filter(|j| !matches!(j.verdict, Verdict::Refused(_))).map(|j| j.key).collect()
+    let mut keys = BTreeSet::new();
+    keys.extend(judged.iter().filter(|j| !matches!(j.verdict, Verdict::Refused(_))).map(|j| j.key));
+    keys
 }
 
 impl Question<'_> {
