@@ -59,7 +59,7 @@ const INSIDE: &[&str] = &[
     "******",
     "______",
     "------",
-    "secret_here",
+    "_here",
     "foobar",
     "1234567890",
     "abcdefgh",

@@ -100,6 +100,7 @@ impl Dice {
                     count - 1,
                 ) + "A"
             }
+            "wgkey" => STANDARD.encode(self.bytes(&[], 32)),
             "crc32" => crc32(before),
             "pair" => {
                 let password = self.text("abcdefghkmnpqrstuvwxyz23456789", 16);

@@ -196,8 +196,9 @@ impl Compiled {
                 return None;
             }
             if all.end() > at {
-                let secret = groups.name("secret").unwrap_or(all);
-                let cut = groups.name("cut").unwrap_or(secret);
+                let (secret, cut) = (groups.name("secret"), groups.name("cut"));
+                let secret = secret.or(cut).unwrap_or(all);
+                let cut = cut.unwrap_or(secret);
                 let certainty = self.judge(secret.as_bytes())?;
                 return Some(Match {
                     rule: index,
