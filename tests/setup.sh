@@ -129,3 +129,26 @@ if ! have cargo-deny && ! [ -x $tools/bin/cargo-deny ]; then
         cargo install cargo-deny --locked --root $tools
     fi
 fi
+[ "$what" = full ] || exit 0
+
+# Secret scanners for bench-audit.
+if ! [ -x $tools/bin/kingfisher ]; then
+    mkdir -p $tools/bin
+    python3 -m venv $tools/kingfisher
+    $tools/kingfisher/bin/pip install -q kingfisher-bin==2.14.0
+    ln -sf ../kingfisher/bin/kingfisher $tools/bin/kingfisher
+fi
+# Debian's package of the development release, started with the C library that came with it.
+if ! [ -x $tools/bin/gitleaks ] && have mmdebstrap; then
+    examples/debian-qemu/sources.sh sid >build/gitleaks.sources
+    tests/as-root.sh rm -rf $tools/gitleaks
+    tests/as-root.sh mmdebstrap --quiet --variant=extract --include=gitleaks \
+        sid $tools/gitleaks - <build/gitleaks.sources
+    cat >$tools/bin/gitleaks <<'EOF'
+#!/bin/sh
+root=$(cd "$(dirname "$0")/.." && pwd)/gitleaks
+exec "$root"/usr/lib*/ld-linux-*.so.* --library-path "$(echo "$root"/usr/lib/*-linux-gnu)" \
+    "$root/usr/bin/gitleaks" "$@"
+EOF
+    chmod +x $tools/bin/gitleaks
+fi

@@ -261,3 +261,22 @@ fn an_audit_of_the_same_tree_names_the_same_and_writes_nothing() {
     assert_eq!(paths, ["/etc/app/key", "/root/key"].map(String::from).into());
     assert_eq!(before, (state(&image.at("etc/app/key")), state(&image.at("root/key"))));
 }
+
+/// The policies that the documentation shows are policies.
+#[test]
+fn the_examples_of_the_documentation_are_valid() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/content.md");
+    let text = fs::read_to_string(path).unwrap();
+    let examples: Vec<&str> =
+        text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        Settings::new(Fragment::parse("docs/content.md", example).unwrap()).unwrap();
+    }
+    // And the rule that is shown finds what it says.
+    let image = Image::new();
+    let lower = word(30).to_lowercase();
+    image.put("root/x", &format!("a shp_x7{lower} b\n"));
+    image.scrub(text.split("```yaml\n").nth(2).unwrap().split("```").next().unwrap());
+    assert_eq!(image.text("root/x").unwrap(), "a  b\n");
+}
