@@ -22,9 +22,51 @@ pub(super) struct Index<'a> {
     patterns: &'a [Pattern],
     /// Sorted: gram, pattern, offset of the gram in the pattern.
     grams: Zeroizing<Vec<(u64, u32, u32)>>,
+    /// Asked for every gram of the text.
+    first: Filter,
+    /// Asked where the first one says yes: with thousands of patterns that is every tenth gram, and
+    /// each look at the sorted ones costs as much as a hundred of these.
+    second: Filter,
+    longest: usize,
+}
+
+/// One bit for each gram of the patterns, at the place that its hash says.
+struct Filter {
     bits: Zeroizing<Vec<u64>>,
     shift: u32,
-    longest: usize,
+    factor: u64,
+}
+
+impl Filter {
+    fn new(grams: &[(u64, u32, u32)], size: usize, factor: u64) -> Self {
+        let mut filter = Self {
+            bits: Zeroizing::new(vec![0; size / 64]),
+            shift: 64 - size.trailing_zeros(),
+            factor,
+        };
+        for (gram, _, _) in grams {
+            let (word, bit) = filter.slot(*gram);
+            if let Some(word) = filter.bits.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        filter
+    }
+
+    /// False for what is no gram of any pattern, but for a few.
+    #[inline(always)]
+    fn may_have(&self, gram: u64) -> bool {
+        let (word, bit) = self.slot(gram);
+        self.bits.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    /// The word and the bit of a gram.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a table of 16 Mibit has 18 bits of words")]
+    fn slot(&self, gram: u64) -> (usize, u64) {
+        let hash = gram.wrapping_mul(self.factor).wrapping_shr(self.shift);
+        ((hash >> 6) as usize, 1u64.wrapping_shl(hash as u32))
+    }
 }
 
 impl<'a> Index<'a> {
@@ -39,17 +81,11 @@ impl<'a> Index<'a> {
         grams.sort_unstable();
         // Sixteen bits a gram: one look in sixteen at most is in vain. Half a MiB at most fits
         // into the second level of every cache.
-        let wanted = (grams.len().max(1) * 16).next_power_of_two().clamp(1 << 12, 1 << 22);
-        let shift = 64 - wanted.trailing_zeros();
-        let mut bits = Zeroizing::new(vec![0u64; wanted / 64]);
-        for (gram, _, _) in grams.iter() {
-            let (word, bit) = slot(*gram, shift);
-            if let Some(word) = bits.get_mut(word) {
-                *word |= bit;
-            }
-        }
+        let wanted = (grams.len().max(1) * 16).next_power_of_two();
+        let first = Filter::new(&grams, wanted.clamp(1 << 12, 1 << 22), 0x9e37_79b9_7f4a_7c15);
+        let second = Filter::new(&grams, wanted.clamp(1 << 12, 1 << 24), 0xc2b2_ae3d_27d4_eb4f);
         let longest = patterns.iter().map(|p| p.bytes.len()).max().unwrap_or(0);
-        Self { patterns, grams, bits, shift, longest }
+        Self { patterns, grams, first, second, longest }
     }
 
     /// Bytes of the longest pattern.
@@ -60,13 +96,12 @@ impl<'a> Index<'a> {
     /// Calls `hit` with the position of every occurrence that lies wholly in `text`.
     pub(super) fn find(&self, text: &[u8], hit: &mut dyn FnMut(usize, &Pattern)) {
         // Few and small steps, because release builds are made for size.
-        let (bits, shift) = (self.bits.as_slice(), self.shift);
         let mut rest = text;
         let mut at = 0usize;
         while let Some(gram) = rest.first_chunk() {
-            let (word, bit) = slot(u64::from_le_bytes(*gram), shift);
-            if bits.get(word).is_some_and(|word| word & bit != 0) {
-                self.check(text, at, u64::from_le_bytes(*gram), hit);
+            let gram = u64::from_le_bytes(*gram);
+            if self.first.may_have(gram) && self.second.may_have(gram) {
+                self.check(text, at, gram, hit);
             }
             let Some(next) = rest.get(STRIDE..) else { break };
             rest = next;
@@ -88,14 +123,6 @@ impl<'a> Index<'a> {
             }
         }
     }
-}
-
-/// The word and the bit of a gram in a table of `2^(64 - shift)` bits.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "a table of 4 Mibit has 16 bits of words")]
-fn slot(gram: u64, shift: u32) -> (usize, u64) {
-    let hash = gram.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_shr(shift);
-    ((hash >> 6) as usize, 1u64.wrapping_shl(hash as u32))
 }
 
 #[cfg(test)]

