@@ -14,9 +14,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use pattern::glob;
 pub use pattern::{Alternative, Part, Pattern, PatternError};
 pub use signature::{Certainty, Check, Reader, Signature};
 
+use crate::edit::KeyPattern;
 use crate::{Error, Result};
 
 /// One kind of credential or identity, and what happens to it.
@@ -51,8 +53,15 @@ pub struct Rule {
     /// What the content scan looks for, with `find: content` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Signature>,
+    /// The names of the settings that are secret, for finders of formats; see [`KeyPattern`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyPattern>,
     /// What happens to what is found.
     pub action: Action,
+    /// What is found opens something, beyond telling two machines apart. Such an optional rule also
+    /// acts where policy removes secrets by content.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub credential: bool,
     /// Whether the rule acts without being asked.
     #[serde(default)]
     pub default: Default,
@@ -111,12 +120,74 @@ pub enum Finder {
     WeakKeys,
     /// Public keys that sshd accepts and whose private half is published.
     PublishedKeys,
+    /// Settings one a line, in sections or without: `key = value`, `key: value`, `key value`.
+    Settings,
+    /// Variables in shell scripts and profiles.
+    Shell,
+    /// Quoted values behind a name, in configuration that is a program.
+    Code,
+    /// Variables and credentials in units of systemd.
+    Unit,
+    /// Arguments of commands in units of systemd.
+    UnitArguments,
+    /// Words of the kernel command line.
+    CommandLine,
+    /// Options of mounts between commas.
+    MountOptions,
+    /// Settings of the files that mounts name with `credentials=`.
+    MountCredentials,
+    /// Rows that are no comments, by their first word.
+    Rows,
+    /// Logins in URLs, in a file of any format.
+    Urls,
+    /// Members of JSON.
+    Json,
+    /// Members of YAML.
+    Yaml,
+    /// Members of YAML, and the data of Secret objects of Kubernetes.
+    Kubernetes,
+    /// Elements and attributes of XML.
+    Xml,
+    /// Answers in debconf's database.
+    Debconf,
+    /// Passwords of GRUB.
+    Grub,
+    /// Rows of sudoers(5) that name an account which is not there.
+    Sudoers,
+    /// Rows of doas.conf(5) that name an account which is not there.
+    Doas,
 }
 
 impl Finder {
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
     fn is_path(&self) -> bool {
         *self == Self::Path
+    }
+
+    /// Reads settings by their names, so that a rule says which.
+    pub fn takes_keys(self) -> bool {
+        matches!(
+            self,
+            Self::Settings
+                | Self::Shell
+                | Self::Code
+                | Self::MountCredentials
+                | Self::Unit
+                | Self::UnitArguments
+                | Self::CommandLine
+                | Self::MountOptions
+                | Self::Rows
+                | Self::Json
+                | Self::Yaml
+                | Self::Kubernetes
+                | Self::Xml
+                | Self::Debconf
+        )
+    }
+
+    /// Finds secrets in files of a format; what it finds is cut and the rest stays.
+    pub fn is_editor(self) -> bool {
+        self.takes_keys() || matches!(self, Self::Urls | Self::Grub | Self::Sudoers | Self::Doas)
     }
 }
 
@@ -285,6 +356,18 @@ impl Rule {
         }
         if self.content.as_ref().is_some_and(|s| s.anchors.iter().any(|a| a.len() < 3)) {
             return wrong("an anchor of the content scan has at least 3 bytes");
+        }
+        if self.find.takes_keys() == self.keys.is_empty() {
+            return wrong("`keys` and a `find:` that reads settings belong together");
+        }
+        if self.find.is_editor() {
+            if self.places.is_empty() {
+                return wrong("name at least one path under `where`");
+            }
+            if !matches!(self.action, Action::Edit | Action::Report) {
+                return wrong("a `find:` that reads settings can only edit or report them");
+            }
+            return Ok(());
         }
         let conditional = !self.when.is_empty() || !self.unless.is_empty();
         if self.find != Finder::Path && (conditional || self.keep_directories) {

@@ -134,7 +134,7 @@ impl Part {
 
 /// `*`, `?` and `[...]` on bytes, without special treatment of dots. Linear in the product of
 /// lengths: only the last star is ever retried.
-fn glob(pattern: &[u8], name: &[u8]) -> bool {
+pub(crate) fn glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (pattern, name);
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {

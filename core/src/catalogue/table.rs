@@ -14,7 +14,10 @@ knows, `{a,b}` are alternatives, `**` is any depth.
   **audit**: only ever reports.
 - **delete** and **truncate** overwrite first. **regenerate** deletes what something in the image
   makes anew. **lock** and **edit** change one field and keep every other byte.
-- *where* in italics is read by a finder that knows the format, not only by its path.
+- *where* in italics is read by a finder that knows the format, not only by its path. *of which* are
+  the names of the settings that are secret; `@secrets` are the names that programs of all kinds give
+  to secrets (`core/src/edit/select.rs`), `!` spares a name, `section/name` is a path. An empty value,
+  a variable or a path in place of the secret stays. A login in a URL goes from every such file.
 
 ";
 
@@ -71,6 +74,11 @@ fn places(rule: &Rule) -> String {
         let format = serde_json::to_value(rule.find).unwrap_or_default();
         let name = format.as_str().unwrap_or_default().replace('-', " ");
         out = if out.is_empty() { format!("*{name}*") } else { format!("*{name}*: {out}") };
+    }
+    if !rule.keys.is_empty() {
+        let keys: Vec<String> =
+            rule.keys.iter().map(|k| format!("`{}`", cell(&k.to_string()))).collect();
+        _ = write!(out, "<br>of which {}", keys.join(" "));
     }
     for (word, patterns) in [
         ("but not", &rule.except),

@@ -1,6 +1,7 @@
 //! What the content scan found, judged: which of it goes, and what is only said.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 
 use super::Scene;
 use super::expand::{Except, problem};
@@ -100,6 +101,20 @@ fn gone(scene: &Scene<'_>) -> HashSet<(u64, u64)> {
     hits.filter(acts).filter(whole).map(|hit| (hit.meta.dev, hit.meta.ino)).collect()
 }
 
+/// What an editor takes out of the file anyway.
+fn cuts(scene: &Scene<'_>, file: &Secretive) -> Vec<Range<usize>> {
+    let acts = |hit: &&Hit| {
+        let rule = scene.settings.catalogue.get(&hit.rule);
+        rule.is_some_and(|rule| scene.settings.acts(rule) == Some(true))
+    };
+    let same = |hit: &&Hit| hit.meta.dev == file.meta.dev && hit.meta.ino == file.meta.ino;
+    let span = |hit: &Hit| match &hit.what {
+        Target::Record { edit: Edit::Cut(cut), .. } => Some(cut.from..cut.to),
+        _ => None,
+    };
+    scene.facts.hits.iter().filter(same).filter(acts).filter_map(span).collect()
+}
+
 fn judge(scene: &mut Scene<'_>, file: &Secretive) {
     if file.held.cut_short {
         scene.facts.problems.push(Problem {
@@ -108,7 +123,11 @@ fn judge(scene: &mut Scene<'_>, file: &Secretive) {
             severity: Severity::Medium,
         });
     }
-    let kept = |found: &&Found| !scene.settings.allow.keys.contains(&found.mark);
+    let cuts = cuts(scene, file);
+    let goes = |found: &Found| {
+        cuts.iter().any(|c| c.start <= found.secret.start && found.secret.end <= c.end)
+    };
+    let kept = |found: &&Found| !scene.settings.allow.keys.contains(&found.mark) && !goes(found);
     let (act, stay): (Vec<&Found>, Vec<&Found>) =
         file.held.found.iter().filter(kept).partition(|found| acts(scene, file, found));
     let none_stays = stay.is_empty();

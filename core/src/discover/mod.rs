@@ -3,7 +3,9 @@
 
 mod accounts;
 mod content;
+mod editors;
 mod expand;
+mod grants;
 mod identity;
 mod links;
 mod logins;
@@ -158,6 +160,8 @@ impl Scene<'_> {
             Finder::HostKeys => identity::host_keys(self, rule),
             Finder::MachineId => identity::machine_id(self, rule),
             Finder::DbusMachineId => identity::dbus_machine_id(self, rule),
+            Finder::Sudoers | Finder::Doas => grants::look(self, rule),
+            _ => editors::look(self, rule),
         }
     }
 
@@ -184,14 +188,20 @@ impl Scene<'_> {
                 }
             }
         }
-        if !self.applies(rule) {
-            for hit in self.facts.hits.split_off(first) {
-                if !hit.is_directory() {
-                    self.note(rule, hit.path, hit.subject);
-                }
+        self.only_report(rule, first);
+        Ok(())
+    }
+
+    /// What the rule found since `first` is only noted in an image in which it may not act.
+    fn only_report(&mut self, rule: &Rule, first: usize) {
+        if self.facts.hits.len() == first || self.applies(rule) {
+            return;
+        }
+        for hit in self.facts.hits.split_off(first) {
+            if !hit.is_directory() {
+                self.note(rule, hit.path, hit.subject);
             }
         }
-        Ok(())
     }
 
     /// A link in the place of a file goes with what it leads to, unless that is somebody else's.

@@ -6,9 +6,27 @@
 //! format, and the plan, apply and the proof need no change for a new one.
 
 mod accounts;
+mod code;
 mod cut;
+mod debconf;
+mod grants;
+mod grub;
+mod json;
 mod keys;
+mod line;
+mod rows;
+mod select;
+mod settings;
+mod shell;
+mod tree;
+mod unfit;
+mod unit;
+mod url;
+mod value;
 mod whole;
+mod words;
+mod xml;
+mod yaml;
 
 use std::collections::BTreeSet;
 
@@ -17,8 +35,13 @@ use zeroize::Zeroizing;
 
 pub(crate) use accounts::passwords;
 pub use cut::Cut;
+pub use debconf::password_templates;
+pub use grants::{Orphans, doas, sudoers};
+pub use select::KeyPattern;
+pub use unfit::Unfit;
+pub use words::named_files;
 
-use crate::Result;
+use crate::catalogue::Finder;
 use crate::path::escape;
 
 /// One change of one record. Rows are named by line index, since a broken file may hold a name
@@ -99,11 +122,51 @@ pub enum Format {
     Spans,
 }
 
+/// The secrets of `text` that can be taken out of it, and nothing else with them. Without them the
+/// file still has its format, and looking again finds nothing.
+///
+/// # Errors
+/// [`Unfit`]: the file stays, and the reason is one for the report.
+pub fn find(finder: Finder, text: &[u8], keys: &[KeyPattern]) -> Result<Vec<Cut>, Unfit> {
+    let cuts = scan(finder, text, keys)?;
+    if cuts.is_empty() {
+        return Ok(cuts);
+    }
+    let edits: Vec<Edit> = cuts.iter().cloned().map(Edit::Cut).collect();
+    let new = run(Format::Spans, text, &edits).map_err(|_| Unfit::Tangled)?;
+    match scan(finder, &new, keys) {
+        Ok(left) if left.is_empty() => Ok(cuts),
+        _ => Err(Unfit::Tangled),
+    }
+}
+
+fn scan(finder: Finder, text: &[u8], keys: &[KeyPattern]) -> Result<Vec<Cut>, Unfit> {
+    Ok(match finder {
+        Finder::Settings | Finder::MountCredentials => settings::find(text, keys),
+        Finder::Shell => shell::find(text, keys),
+        Finder::Code => code::find(text, keys),
+        Finder::Unit => unit::find(text, keys),
+        Finder::UnitArguments => unit::arguments(text, keys),
+        Finder::CommandLine => words::find(text, keys),
+        Finder::MountOptions => words::options(text, keys),
+        Finder::Rows => rows::find(text, keys),
+        Finder::Urls => url::find(text),
+        Finder::Json => json::find(text, keys)?,
+        Finder::Yaml => yaml::find(text, keys, false)?,
+        Finder::Kubernetes => yaml::find(text, keys, true)?,
+        Finder::Xml => xml::find(text, keys)?,
+        Finder::Debconf => debconf::find(text, keys),
+        Finder::Grub => grub::find(text),
+        // These have eyes of their own.
+        _ => Vec::new(),
+    })
+}
+
 /// Carries out `edits` on the text of one file.
 ///
 /// # Errors
 /// An edit that names a row which the file does not have; the plan is of another file then.
-pub fn run(format: Format, text: &[u8], edits: &[Edit]) -> Result<Zeroizing<Vec<u8>>> {
+pub fn run(format: Format, text: &[u8], edits: &[Edit]) -> crate::Result<Zeroizing<Vec<u8>>> {
     match format {
         Format::Passwd => accounts::passwd(text, edits),
         Format::Shadow => accounts::shadow(text, edits),
@@ -121,7 +184,7 @@ pub fn run(format: Format, text: &[u8], edits: &[Edit]) -> Result<Zeroizing<Vec<
 ///
 /// # Errors
 /// As [`run`].
-pub fn removed<'a>(format: Format, text: &'a [u8], edits: &[Edit]) -> Result<Vec<&'a [u8]>> {
+pub fn removed<'a>(format: Format, text: &'a [u8], edits: &[Edit]) -> crate::Result<Vec<&'a [u8]>> {
     let new = run(format, text, edits)?;
     let stays: BTreeSet<&[u8]> = new.split(|b| *b == b'\n').collect();
     let gone = text.split(|b| *b == b'\n').filter(|line| !stays.contains(line));

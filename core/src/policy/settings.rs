@@ -124,9 +124,16 @@ impl Settings {
             Some(Switch::Off) => None,
             Some(Switch::Report) => Some(false),
             Some(Switch::On) => Some(rule.action != crate::catalogue::Action::Report),
-            None => Some(
-                rule.default == RuleDefault::On && rule.action != crate::catalogue::Action::Report,
-            ),
+            None => Some(self.wanted(rule) && rule.action != crate::catalogue::Action::Report),
+        }
+    }
+
+    /// A policy that removes secrets wherever they lie means those of optional rules too.
+    fn wanted(&self, rule: &Rule) -> bool {
+        match rule.default {
+            RuleDefault::On => true,
+            RuleDefault::Optional => rule.credential && self.content == ContentMode::Remove,
+            RuleDefault::Audit => false,
         }
     }
 
@@ -176,6 +183,26 @@ mod tests {
         assert_eq!(acts("his-repl"), None);
         assert_eq!(acts("his-database"), Some(true));
         assert_eq!(acts("login-other"), Some(false));
+    }
+
+    #[test]
+    fn removing_by_content_means_the_credentials_of_optional_rules_too() {
+        let acts = |yaml: &str, id: &str| {
+            let s = settings(yaml).unwrap();
+            s.acts(s.catalogue.get(id).unwrap())
+        };
+        assert_eq!(acts("", "net-wireguard"), Some(false));
+        assert_eq!(acts("content: remove", "net-wireguard"), Some(true));
+        assert_eq!(
+            acts("content: remove\nrules: {net-wireguard: report}", "net-wireguard"),
+            Some(false)
+        );
+        assert_eq!(
+            acts("content: remove", "acc-homed-user"),
+            Some(false),
+            "a home is no credential"
+        );
+        assert_eq!(acts("content: remove", "svc-luks"), Some(false));
     }
 
     #[test]

@@ -1,0 +1,2 @@
+set -gx EDITOR vi
+set -gx VAULT_SECRET "s 12"

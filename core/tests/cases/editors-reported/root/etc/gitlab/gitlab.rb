@@ -1,0 +1,2 @@
+external_url 'https://git.example'
+gitlab_rails['smtp_password'] = "pw-16"

@@ -1,0 +1,2 @@
+username=ann
+domain=WORK

@@ -1,0 +1,3 @@
+username=ann
+password=pw-22
+domain=WORK
