@@ -84,6 +84,32 @@ impl Layer {
         Ok(())
     }
 
+    /// Does `work` while the folder `from` of the layer is mounted over its folder `to`.
+    ///
+    /// # Errors
+    /// When it cannot be mounted, and those of `work`.
+    pub fn bound(&self, from: &str, to: &str, work: impl FnOnce() -> Result) -> Result {
+        let place = |path: &str| self.root().join(path.trim_start_matches('/'));
+        run(Command::new("mount").arg("--bind").args([place(from), place(to)]))?;
+        let done = work();
+        run(Command::new("umount").arg(place(to)))?;
+        done
+    }
+
+    /// Leaves no room on the disk; [`Self::resize`] makes it.
+    ///
+    /// # Errors
+    /// When it cannot be measured or mounted anew.
+    pub fn fill(&self) -> Result {
+        let used =
+            run(Command::new("df").args(["--output=used", "--block-size=4096"]).arg(self.place()))?;
+        let pages = used.lines().last().unwrap_or_default().trim();
+        run(Command::new("mount")
+            .args(["-o", &format!("remount,nr_blocks={pages}")])
+            .arg(self.place()))?;
+        Ok(())
+    }
+
     fn place(&self) -> PathBuf {
         self.mounts.path().join("memory")
     }

@@ -173,11 +173,36 @@ impl KeyPair {
     /// # Errors
     /// When ssh-keygen fails.
     pub fn generate(comment: &str) -> Result<Self> {
+        Self::of_kind(&["-t", "ed25519"], comment)
+    }
+
+    /// Makes a pair as ssh-keygen's options say, such as `-t rsa -b 1024`.
+    ///
+    /// # Errors
+    /// When ssh-keygen fails.
+    pub fn of_kind(options: &[&str], comment: &str) -> Result<Self> {
         let pair = Self { folder: tempfile::tempdir()? };
         run(Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"])
+            .args(options)
+            .args(["-q", "-N", "", "-C", comment, "-f"])
             .arg(pair.private()))?;
         Ok(pair)
+    }
+
+    /// Signs the public key `line` as a certificate for `user`, with this key as the authority.
+    ///
+    /// # Errors
+    /// When ssh-keygen fails.
+    pub fn certify(&self, line: &str, user: &str) -> Result<String> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("id.pub");
+        std::fs::write(&file, format!("{line}\n"))?;
+        run(Command::new("ssh-keygen")
+            .args(["-q", "-I", user, "-n", user, "-s"])
+            .arg(self.private())
+            .arg(&file))?;
+        let text = std::fs::read_to_string(folder.path().join("id-cert.pub"))?;
+        Ok(text.trim_end().to_owned())
     }
 
     /// Path of the private key.

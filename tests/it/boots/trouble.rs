@@ -1,0 +1,120 @@
+//! Disks that cannot be written, tables that are missing, sites that reorder units, settings that
+//! beat settings.
+
+use std::process::Command;
+
+use disinherit_tests::base::Base;
+use disinherit_tests::command::said;
+use disinherit_tests::promise::DEFAULT_USER;
+use disinherit_tests::ssh::{KeyPair, Proof};
+use disinherit_tests::{Result, dist, expect};
+
+use super::disk::{A, Disk, Platform};
+
+/// A first boot that can write nothing is closed, and what is on the disk stays whole.
+pub(crate) fn full_disk() -> Result {
+    let disk = Disk::sealed()?;
+    let rows = disk.read("/etc/shadow")?;
+    disk.layer.fill()?;
+    let instance = disk.boot(&Platform::nocloud(A, &KeyPair::generate("owner")?)?)?;
+    instance.expect_silent()?;
+    expect(instance.file("/etc/shadow")? == rows, || "shadow was changed".to_owned())?;
+    drop(instance);
+    // Repaired, the same platform opens it.
+    disk.layer.resize("2g")?;
+    opens(&disk)
+}
+
+pub(crate) fn read_only_etc() -> Result {
+    let disk = Disk::sealed()?;
+    let rows = disk.read("/etc/shadow")?;
+    let key = KeyPair::generate("owner")?;
+    let bind = format!("--bind-ro={}:/etc", disk.path("/etc").display());
+    let instance = disk.boot(&Platform::nocloud(A, &key)?.with(bind))?;
+    instance.expect_silent()?;
+    instance.off()?;
+    expect(disk.read("/etc/shadow")? == rows, || "shadow was changed".to_owned())?;
+    opens(&disk)
+}
+
+pub(crate) fn no_shadow() -> Result {
+    let disk = Disk::sealed()?;
+    disk.sh("mv /etc/shadow /etc/shadow.away; rm -f /etc/shadow-")?;
+    let key = KeyPair::generate("owner")?;
+    let instance = disk.boot(&Platform::nocloud(A, &key)?)?;
+    // No password table: neither a password nor, under PAM, a key lets anybody in.
+    let builder = disk.base.builder()?;
+    for proof in [Proof::Key(&builder.key), Proof::Password(&builder.password)] {
+        let answer = instance.door().login(&builder.user, proof, "true")?;
+        let inside = matches!(answer, disinherit_tests::ssh::Answer::In(_));
+        expect(!inside, || format!("{proof:?}: {answer:?}"))?;
+    }
+    instance.off()
+}
+
+fn opens(disk: &Disk) -> Result {
+    let key = KeyPair::generate("owner")?;
+    let instance = disk.boot(&Platform::nocloud(A, &key)?)?;
+    instance.expect_in(DEFAULT_USER, &key)?;
+    instance.expect_builder_refused(&disk.base)?;
+    instance.off()
+}
+
+/// `After=cloud-init.target` in the gate makes a cycle through multi-user.target.
+pub(crate) fn reordered_gate() -> Result {
+    let site = "/etc/systemd/system/disinherit-gate.service.d/site.conf";
+    let text = "[Unit]\nAfter=cloud-init.target\n";
+    let disk = Disk::of(Base::bookworm()?)?;
+    disk.write(site, text)?;
+    let seal = Command::new(dist::firstboot()?)
+        .args(["seal", "--root"])
+        .arg(disk.layer.root())
+        .output()?;
+    let told = said(&seal);
+    expect(seal.status.code() == Some(4) && told.contains("cloud-init.target"), || told.clone())?;
+    let manifest = disk.path("/var/lib/disinherit/manifest.json").exists();
+    expect(!manifest, || "a refused image is sealed in part".to_owned())?;
+
+    // Added after sealing, nobody has looked: closed, never silently open.
+    let disk = Disk::sealed()?;
+    disk.write(site, text)?;
+    disk.sh("rm -f /etc/ssh/ssh_host_*; ssh-keygen -A")?;
+    let instance = disk.boot(&Platform::silent(A)?)?;
+    instance.expect_silent()?;
+    instance.off()
+}
+
+/// The owner sets a password, and the image's settings would take it.
+pub(crate) fn match_block() -> Result {
+    passwords_refused(|disk| {
+        disk.write(
+            "/etc/ssh/sshd_config.d/99-site.conf",
+            "Match User root,debian\n    PasswordAuthentication yes\n    PermitEmptyPasswords yes\n",
+        )
+    })
+}
+
+pub(crate) fn options_of_the_daemon() -> Result {
+    passwords_refused(|disk| {
+        disk.write("/etc/default/ssh", "SSHD_OPTS='-o PasswordAuthentication=yes'\n")
+    })
+}
+
+/// Either sshd takes no password, or it does not run at all.
+fn passwords_refused(settings: impl FnOnce(&Disk) -> Result) -> Result {
+    let disk = Disk::of(Base::bookworm()?)?;
+    settings(&disk)?;
+    disk.seal()?;
+    let key = KeyPair::generate("owner")?;
+    let instance = disk.boot(&Platform::nocloud(A, &key)?)?;
+    let password = format!("pw{:x}", rand::random::<u64>());
+    for user in ["root", DEFAULT_USER] {
+        let row = format!("{user}:{password}\n");
+        let set = instance.container.exec_with(&["chpasswd"], row.as_bytes())?;
+        expect(set.status.success(), || format!("no password for {user}"))?;
+        let answer = instance.door().login(user, Proof::Password(&password), "true")?;
+        let inside = matches!(answer, disinherit_tests::ssh::Answer::In(_));
+        expect(!inside, || format!("{user} is in with a password"))?;
+    }
+    instance.off()
+}
