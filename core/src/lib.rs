@@ -51,6 +51,8 @@ pub mod live;
 pub mod lock;
 pub mod manifest;
 #[cfg(feature = "scrub")]
+pub mod offline;
+#[cfg(feature = "scrub")]
 pub mod packages;
 pub mod path;
 #[cfg(feature = "scrub")]

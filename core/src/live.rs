@@ -88,10 +88,8 @@ fn effect(path: ImagePath, action: &str) -> Done {
 }
 
 /// Writes everything to disk, so that a running system that is switched off now is consistent.
-pub fn sync(root: &Root) {
-    if root.is_live() {
-        rustix::fs::sync();
-    }
+pub fn sync() {
+    rustix::fs::sync();
 }
 
 /// Arms a timer that switches the machine off. `--force` skips the services' own shutdown, whose

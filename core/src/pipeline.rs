@@ -1,11 +1,14 @@
 //! The one way through: discover, plan, apply, discover again, report.
 
+use std::path::Path;
+
 use crate::apply::{self, Progress};
 use crate::discover::{discover, discover_again};
 use crate::disk::{Disk, Secrets, Touched};
 use crate::facts::Facts;
 use crate::live;
 use crate::manifest::{self, BootPolicy, Manifest};
+use crate::offline::{Offline, Treated};
 use crate::plan::{self, Plan, Step};
 use crate::policy::{EraseMode, Settings};
 use crate::reach::Reach;
@@ -35,51 +38,135 @@ pub struct Job<'a> {
 /// A refusal before anything was written, or what kept the run from starting. Steps that fail are
 /// in the report instead.
 pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(Plan, Report)> {
-    let mut facts = discover(root, job.settings)?;
-    let mut plan = make_plan(root, job, &facts)?;
-    let mut report = blank(root, job.mode, &facts);
-    if job.mode == Mode::DryRun {
-        plan.disk = disk(root, job)?.treatments(job.settings);
-    }
+    let mut begun = Begun::new(root, job)?;
     if job.mode == Mode::Scrub {
-        let mut disk = disk(root, job)?;
-        // Nothing was refused: now the writers stop, and what they wrote until then is seen too.
-        report.actions = live::stop_writers(root)?;
-        if !report.actions.is_empty() {
-            facts = discover_again(root, job.settings, &facts.seen)?;
-            plan = make_plan(root, job, &facts)?;
+        begun.change(root, job, progress)?;
+        begun.below(root, job, progress);
+    }
+    Ok(begun.conclude(job))
+}
+
+/// [`run`] on the image mounted at `top`, which is unmounted for a moment so that the tools of its
+/// file systems can treat what a mounted one keeps to itself.
+///
+/// # Errors
+/// As [`run`]; refused when the image is in use or a tool is missing.
+pub fn run_offline(
+    top: &Path,
+    job: &Job<'_>,
+    progress: &mut dyn Progress,
+) -> Result<(Plan, Report)> {
+    let offline = Offline::discover(top)?;
+    let root = Root::offline(top)?;
+    let mut begun = Begun::new(&root, job)?;
+    begun.plan.disk.splice(..0, offline.treatments());
+    if job.mode == Mode::Scrub {
+        begun.change(&root, job, progress)?;
+        // Nobody may hold a handle on what is unmounted.
+        if let Some(disk) = begun.disk.take() {
+            disk.before_repair(job.settings.erase, progress)?;
         }
-        plan.disk = disk.treatments(job.settings);
-        disk.stop_swaps(job.settings.erase);
-        let secrets = Secrets::remember(root, &plan, job.settings)?;
-        let mut touched = Touched::default();
-        touched.look(root, &plan, job.settings.proof)?;
+        drop(root);
+        let treated = offline.treat(progress)?;
+        let root = Root::offline(top)?;
+        let mut disk = disk(&root, job)?;
+        let repaired = treated.iter().filter(|t| t.fstype == "xfs" && t.error.is_none());
+        repaired.for_each(|t| disk.has_new_log(&t.device));
+        begun.disk = Some(disk);
+        begun.report.actions.extend(treated.into_iter().map(offline_step));
+        begun.below(&root, job, progress);
+    }
+    Ok(begun.conclude(job))
+}
+
+/// A run under way.
+struct Begun {
+    facts: Facts,
+    plan: Plan,
+    report: Report,
+    disk: Option<Disk>,
+    secrets: Secrets,
+    touched: Touched,
+}
+
+impl Begun {
+    /// Looks and plans. Refuses before anything was written.
+    fn new(root: &Root, job: &Job<'_>) -> Result<Self> {
+        let facts = discover(root, job.settings)?;
+        let mut plan = make_plan(root, job, &facts)?;
+        let report = blank(root, job.mode, &facts);
+        let disk = if job.mode == Mode::Audit { None } else { Some(disk(root, job)?) };
+        plan.disk = disk.iter().flat_map(|disk| disk.treatments(job.settings)).collect();
+        let (secrets, touched) = (Secrets::default(), Touched::default());
+        Ok(Self { facts, plan, report, disk, secrets, touched })
+    }
+
+    /// Changes the files.
+    fn change(&mut self, root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<()> {
+        // Nothing was refused: now the writers stop, and what they wrote until then is seen too.
+        self.report.actions = live::stop_writers(root)?;
+        if !self.report.actions.is_empty() {
+            self.facts = discover_again(root, job.settings, &self.facts.seen)?;
+            let below = std::mem::take(&mut self.plan.disk);
+            self.plan = Plan { disk: below, ..make_plan(root, job, &self.facts)? };
+        }
+        if let Some(disk) = &mut self.disk {
+            disk.stop_swaps(job.settings.erase);
+        }
+        self.secrets = Secrets::remember(root, &self.plan, job.settings)?;
+        self.touched.look(root, &self.plan, job.settings.proof)?;
         let burns = job.settings.erase != EraseMode::Off;
-        report.actions.extend(apply::apply(root, &plan, burns, progress)?);
-        live::sync(root);
-        report.residual = files_left(&report);
-        let disk = disk
-            .erase(root, job.settings.erase, &mut report, progress)
-            .and_then(|()| touched.look(root, &plan, job.settings.proof))
-            .and_then(|()| disk.prove(&secrets, &touched, job.settings, &mut report, progress));
+        self.report.actions.extend(apply::apply(root, &self.plan, burns, progress)?);
+        if root.is_live() {
+            live::sync();
+        }
+        self.report.residual = files_left(&self.report);
+        Ok(())
+    }
+
+    /// Treats the disk below the files and looks again. Something was written: an error is neither
+    /// a refusal nor a reason to say nothing.
+    fn below(&mut self, root: &Root, job: &Job<'_>, progress: &mut dyn Progress) {
+        let Self { facts, plan, report, disk, secrets, touched } = self;
+        let treated = disk.as_ref().map_or(Ok(()), |disk| {
+            disk.erase(root, job.settings.erase, report, progress)
+                .and_then(|()| touched.look(root, plan, job.settings.proof))
+                .and_then(|()| disk.prove(secrets, touched, job.settings, report, progress))
+        });
         let after = discover_again(root, job.settings, &facts.seen)
             .and_then(|after| verify(root, job, &after));
-        // Something was written: an error is neither a refusal nor a reason to say nothing.
         let failed =
-            [("treat the disk", disk.as_ref().err()), ("look again", after.as_ref().err())];
+            [("treat the disk", treated.as_ref().err()), ("look again", after.as_ref().err())];
         report.actions.extend(failed.iter().filter_map(|(what, e)| unfinished(what, (*e)?)));
         report.findings.extend(after.unwrap_or_default());
-    } else {
-        report.actions = apply::planned(&plan);
-        report.findings.clone_from(&plan.findings);
+    }
+
+    fn conclude(self, job: &Job<'_>) -> (Plan, Report) {
+        let Self { facts, plan, mut report, .. } = self;
+        if job.mode != Mode::Scrub {
+            report.actions = apply::planned(&plan);
+            report.findings.clone_from(&plan.findings);
+        }
         if job.mode == Mode::Audit {
             report.findings.extend(left(job.settings, &facts, &plan));
         }
+        worst_first(&mut report.findings);
+        report.summary.planned = report.actions.len();
+        report.conclude(job.settings.fail_on, job.settings.strict);
+        (plan, report)
     }
-    worst_first(&mut report.findings);
-    report.summary.planned = report.actions.len();
-    report.conclude(job.settings.fail_on, job.settings.strict);
-    Ok((plan, report))
+}
+
+/// A tool's run as a step of the report.
+fn offline_step(treated: Treated) -> Done {
+    Done {
+        rules: vec![AFTERWARDS.into()],
+        path: crate::ImagePath::root(),
+        action: treated.line,
+        subjects: Vec::new(),
+        erase: None,
+        error: treated.error.map(|error| error.report()),
+    }
 }
 
 /// What lies below the files.

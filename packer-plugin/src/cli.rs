@@ -118,6 +118,10 @@ pub struct ScrubArgs {
     /// How long that search may take, for example 10m; what was not searched is said
     #[arg(long, value_name = "DURATION", value_parser = parse::<Limit>)]
     pub proof_limit: Option<Limit>,
+    /// Unmount the image for a moment, so that e2fsck or xfs_repair can treat what a mounted file
+    /// system keeps to itself
+    #[arg(long, conflicts_with = "live")]
+    pub offline: bool,
     /// Every finding and every residual risk counts
     #[arg(long)]
     pub strict: bool,

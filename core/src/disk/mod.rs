@@ -95,6 +95,23 @@ impl Disk {
         Ok(())
     }
 
+    /// Treats the free space of each xfs before its tool runs: xfs_repair takes free blocks for trees
+    /// and free lists, and leaves in them what they hold.
+    ///
+    /// # Errors
+    /// As [`Disk::erase`].
+    pub fn before_repair(&self, mode: EraseMode, told: &mut dyn Progress) -> Result<()> {
+        let mut xfs = self.volumes.iter().filter(|v| v.fs.fstype() == "xfs");
+        xfs.try_for_each(|volume| erase_one(&volume.fs, mode, told).map(drop))
+    }
+
+    /// Says that the log on `device` was made anew.
+    pub fn has_new_log(&mut self, device: &Path) {
+        for volume in self.volumes.iter_mut().filter(|v| v.fs.device() == device) {
+            volume.fs.has_new_log();
+        }
+    }
+
     /// What will be done below the files, as the plan shows it.
     pub fn treatments(&self, settings: &Settings) -> Vec<Treatment> {
         let how = match settings.erase {

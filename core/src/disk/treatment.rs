@@ -17,6 +17,13 @@ pub enum Treatment {
         /// It holds an image of memory from hibernation, which goes.
         hibernated: bool,
     },
+    /// A file system is unmounted, treated by its own tools, and mounted as it was.
+    Offline {
+        /// Where it is mounted on this machine.
+        point: String,
+        /// The tools, with their options; none where it is only in the way.
+        commands: Vec<String>,
+    },
     /// Free space and journal of a file system.
     FreeSpace {
         /// Where it is mounted in the image.
@@ -52,6 +59,12 @@ impl fmt::Display for Treatment {
                     f.write_str(", with the image of memory that hibernation left")?;
                 }
                 Ok(())
+            }
+            Self::Offline { point, commands } if commands.is_empty() => {
+                write!(f, "unmount {point} and mount it again")
+            }
+            Self::Offline { point, commands } => {
+                write!(f, "unmount {point}, run {}, mount it again", commands.join(", then "))
             }
             Self::FreeSpace { point, fstype, device, how } => {
                 write!(f, "{how} on {point} ({fstype} on {device})")

@@ -1,6 +1,5 @@
 //! One mounted file system: what it is, which device it lies on, what its superblock says.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -9,8 +8,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{major, minor};
 
 use super::device::Device;
+use super::mounts::{Entry, entries};
 use crate::path::escape;
-use crate::reach::unoctal;
 use crate::{Error, Result};
 
 /// The first inode of a btrfs subvolume (`BTRFS_FIRST_FREE_OBJECTID`).
@@ -26,6 +25,7 @@ pub struct FileSystem {
     number: u64,
     read_only: bool,
     whole: bool,
+    new_log: bool,
 }
 
 impl FileSystem {
@@ -58,7 +58,8 @@ impl FileSystem {
         let number = meta.dev();
         let device = device_node(number).unwrap_or(entry.source);
         let (fstype, read_only) = (entry.fstype, entry.read_only);
-        Ok(Self { root, point, fstype, device, number, read_only, whole })
+        let new_log = false;
+        Ok(Self { root, point, fstype, device, number, read_only, whole, new_log })
     }
 
     /// The directory it was named by, without symbolic links.
@@ -95,6 +96,16 @@ impl FileSystem {
     /// may its free space be touched, otherwise it belongs to something larger.
     pub fn is_whole(&self) -> bool {
         self.whole
+    }
+
+    /// Says that its log was made anew while it was unmounted, by this run.
+    pub(crate) fn has_new_log(&mut self) {
+        self.new_log = true;
+    }
+
+    /// True when its log holds nothing from before this run.
+    pub(super) fn is_log_new(&self) -> bool {
+        self.new_log
     }
 
     /// A handle on the directory it was named by.
@@ -221,36 +232,10 @@ fn device_node(number: u64) -> Option<PathBuf> {
     Some(Path::new("/dev").join(name))
 }
 
-/// A line of mountinfo.
-struct Entry {
-    point: PathBuf,
-    inside: Vec<u8>,
-    fstype: String,
-    source: PathBuf,
-    read_only: bool,
-}
-
 /// The mount that holds `path`: the longest mount point, of equal ones the last, which hides the
 /// others.
 fn holder(table: &[u8], path: &Path) -> Option<Entry> {
-    let entries = table.split(|b| *b == b'\n').filter_map(entry);
-    entries.filter(|e| path.starts_with(&e.point)).max_by_key(|e| e.point.as_os_str().len())
-}
-
-/// `36 35 98:0 /inside /point rw,noatime shared:1 - ext4 /dev/root rw`
-fn entry(line: &[u8]) -> Option<Entry> {
-    let mut fields = line.split(|b| *b == b' ');
-    let inside = unoctal(fields.nth(3)?);
-    let point = unoctal(fields.next()?);
-    let options = fields.next()?;
-    let mut rest = fields.skip_while(|f| *f != b"-").skip(1);
-    let fstype = String::from_utf8_lossy(rest.next()?).into_owned();
-    let source = unoctal(rest.next()?);
-    let of_super = rest.next().unwrap_or_default();
-    let has_ro = |list: &[u8]| list.split(|b| *b == b',').any(|o| o == b"ro");
-    let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
-    let read_only = has_ro(options) || has_ro(of_super);
-    Some(Entry { point: path(&point), inside, fstype, source: path(&source), read_only })
+    entries(table).filter(|e| path.starts_with(&e.point)).max_by_key(|e| e.point.as_os_str().len())
 }
 
 #[cfg(test)]
@@ -266,7 +251,6 @@ mod tests {
         assert_eq!(holder(TABLE, Path::new("/mnt/ab")).unwrap().fstype, "ext4");
         let hidden = holder(TABLE, Path::new("/mnt/a b/c")).unwrap();
         assert_eq!((hidden.inside.as_slice(), hidden.read_only), (&b"/sub"[..], true));
-        assert!(entry(b"36 35 98:0 /").is_none());
     }
 
     #[test]

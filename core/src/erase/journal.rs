@@ -26,9 +26,13 @@ pub(super) fn treat(
     let fs = run.fs;
     match fs.fstype() {
         "ext4" | "ext3" if superblock.is_none_or(|s| s.journal) => {}
+        "xfs" if fs.is_log_new() => {
+            report.journal = Journal::Overwritten;
+            return Ok(());
+        }
         "xfs" => {
             let why = "no call overwrites the log of a mounted xfs";
-            let remedy = "unmount it and run xfs_repair -L on the device";
+            let remedy = "unmount it and run xfs_repair -L on the device, which scrub --root DIR --offline does";
             report.remains(Place::Journal, None, why, remedy);
             return Ok(());
         }

@@ -17,6 +17,7 @@ mod freeze;
 mod held;
 mod inodes;
 pub(crate) mod journal;
+pub(crate) mod mounts;
 mod preallocated;
 mod remaining;
 mod report;

@@ -33,7 +33,7 @@ pub(super) fn look(
 
 /// Inodes were emptied, so directories are all that is left of the metadata of ext4.
 fn names_in_directories(run: &mut Run<'_>, report: &mut FsReport, device: &Device) -> Result<()> {
-    let remedy = "unmount it and run e2fsck -fD";
+    let remedy = "unmount it and run e2fsck -fD, which scrub --root DIR --offline does";
     if report.mode == EraseMode::Trim {
         let why = "attributes and short contents of deleted files may stay in inodes";
         report.remains(Place::Metadata, None, why, "run again with --erase auto");

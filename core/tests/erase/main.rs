@@ -14,6 +14,7 @@
 mod crash;
 mod image;
 mod kill;
+mod offline;
 mod old_kernel;
 mod plant;
 mod proof;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
     trials.extend(swap::trials());
     trials.extend(whole::trials());
     trials.extend(scope::trials());
+    trials.extend(offline::trials());
     let mut arguments = Arguments::from_args();
     // A program that another test starts holds our mount points between fork(2) and exec(2).
     arguments.test_threads.get_or_insert(1);

@@ -13,7 +13,7 @@ use disinherit_core::root::Root;
 /// Hears the name of each phase when it begins, and of each step of the plan when it is done.
 pub(crate) type Ear<'a> = &'a mut dyn FnMut(&str);
 
-struct Told<'a>(Ear<'a>);
+pub(crate) struct Told<'a>(pub(crate) Ear<'a>);
 
 impl Progress for Told<'_> {
     fn step(&mut self, done: usize, total: usize, _: &str) {

@@ -42,6 +42,8 @@ pub(super) struct Request {
     pub options: Fragment,
     /// Fingerprints that an audit expects; a file with any other key is a finding.
     pub expect_keys: Vec<String>,
+    /// Unmount the image for a moment.
+    pub unmount: bool,
     pub firstboot: Firstboot,
     /// Where the JSON report goes beside standard output.
     pub report: Option<PathBuf>,
@@ -67,6 +69,7 @@ pub(super) fn of_audit(args: AuditArgs) -> Request {
         policies: args.policies,
         options: Fragment { fail_on: args.fail_on, ..Fragment::default() },
         expect_keys: args.expect_keys,
+        unmount: false,
         firstboot: Firstboot::None,
         report: None,
         output: args.output,
@@ -103,6 +106,7 @@ pub(super) fn of_scrub(args: ScrubArgs) -> Request {
             ..Fragment::default()
         },
         expect_keys: Vec::new(),
+        unmount: args.offline,
         firstboot,
         report: args.report,
         output: None,

@@ -36,11 +36,21 @@ pub(super) fn run(request: &Request) -> Result<u8> {
 }
 
 fn work(request: &Request, events: &mut Events) -> Result<u8> {
+    let live = matches!(request.place, Place::Live { .. });
     let root = open(request)?;
     let settings = settings(request)?;
     let firstboot = firstboot(request, &settings, &root)?;
     let job = Job { settings: &settings, firstboot: firstboot.as_deref(), mode: request.mode };
-    let (plan, mut report) = pipeline::run(&root, &job, events)?;
+    let (plan, mut report) = match &request.place {
+        Place::Offline(dir) if request.unmount && request.mode != Mode::Audit => {
+            let top = fs::canonicalize(dir)
+                .map_err(|e| Error::refused("use as an image root", dir.display()).because(e))?;
+            // Our own handle would keep the image from being unmounted.
+            drop(root);
+            pipeline::run_offline(&top, &job, events)?
+        }
+        _ => pipeline::run(&root, &job, events)?,
+    };
     if !request.events && request.power_off.is_none() {
         swap_on(&report);
     }
@@ -50,9 +60,9 @@ fn work(request: &Request, events: &mut Events) -> Result<u8> {
     }
     if let Some(folder) = &request.cleanup {
         remove(folder)?;
-        live::sync(&root);
+        live::sync();
     }
-    if let Some(delay) = request.power_off.filter(|d| root.is_live() && !d.is_zero()) {
+    if let Some(delay) = request.power_off.filter(|d| live && !d.is_zero()) {
         live::arm_power_off(delay)?;
     }
     publish(request, &plan, &report, events)?;
