@@ -212,6 +212,20 @@ fn a_package_keeps_what_it_brought_until_somebody_changes_it() {
     assert_eq!(said(&image.scrub("")).len(), 1);
 }
 
+/// Without a database of packages a library's own sample cannot be told from a secret in it.
+#[test]
+fn nothing_of_the_system_is_cut_where_no_database_tells_whose_it_is() {
+    let image = Image::new();
+    let text = format!("SAMPLE = `{}`\n", key());
+    image.put("usr/lib/demo/sample.py", &text);
+    assert_eq!(said(&image.scrub("content: remove")).len(), 1);
+    assert_eq!(image.text("usr/lib/demo/sample.py").unwrap(), text);
+    // Where there is one, a file that no package owns is somebody's.
+    image.put("var/lib/dpkg/info/demo.list", "/usr/lib/demo/other.py\n");
+    none(&image.scrub("content: remove"));
+    assert_eq!(image.text("usr/lib/demo/sample.py").unwrap(), "SAMPLE = `\n`\n");
+}
+
 #[test]
 fn documentation_and_test_vectors_are_not_looked_into() {
     let image = Image::new();

@@ -79,7 +79,9 @@ pub(super) fn look(
     }
     for file in &sight.files {
         if !packages.is_unmodified(scene.root, &file.path)? {
-            judge(scene, file);
+            // Without a database nobody can tell a library's own sample from a secret in it.
+            let vendors = file.zone == Zone::Vendor && !packages.knows_all();
+            judge(scene, file, vendors);
         }
     }
     scene.facts.seen = sight.seen;
@@ -115,7 +117,7 @@ fn cuts(scene: &Scene<'_>, file: &Secretive) -> Vec<Range<usize>> {
     scene.facts.hits.iter().filter(same).filter(acts).filter_map(span).collect()
 }
 
-fn judge(scene: &mut Scene<'_>, file: &Secretive) {
+fn judge(scene: &mut Scene<'_>, file: &Secretive, vendors: bool) {
     if file.held.cut_short {
         scene.facts.problems.push(Problem {
             path: file.path.clone(),
@@ -129,7 +131,7 @@ fn judge(scene: &mut Scene<'_>, file: &Secretive) {
     };
     let kept = |found: &&Found| !scene.settings.allow.keys.contains(&found.mark) && !goes(found);
     let (act, stay): (Vec<&Found>, Vec<&Found>) =
-        file.held.found.iter().filter(kept).partition(|found| acts(scene, file, found));
+        file.held.found.iter().filter(kept).partition(|found| acts(scene, file, found, vendors));
     let none_stays = stay.is_empty();
     say(scene, file, &stay);
     if act.is_empty() {
@@ -163,10 +165,11 @@ fn judge(scene: &mut Scene<'_>, file: &Secretive) {
 }
 
 /// Whether this secret goes: by policy's word on the rule, else by how sure it is and where it lies.
-fn acts(scene: &Scene<'_>, file: &Secretive, found: &Found) -> bool {
+fn acts(scene: &Scene<'_>, file: &Secretive, found: &Found, vendors: bool) -> bool {
     match scene.settings.switch(&found.rule) {
         Some(Switch::On) => true,
         Some(Switch::Report | Switch::Off) => false,
+        None if vendors => false,
         None => {
             scene.settings.content == ContentMode::Remove
                 || found.certainty == Certainty::Sure && file.zone.is_leftover()
