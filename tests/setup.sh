@@ -40,6 +40,11 @@ mkfs.btrfs btrfs-progs
 mkfs.vfat dosfstools
 mkfs.xfs xfsprogs
 setfacl acl
+cpio cpio
+lz4 lz4
+zstd zstd
+xz xz-utils
+bzip2 bzip2
 setfattr attr
 dpkg-deb dpkg
 rpmbuild rpm

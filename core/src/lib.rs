@@ -45,6 +45,8 @@ pub mod event;
 pub mod facts;
 pub mod host_keys;
 pub mod identity;
+#[cfg(feature = "scrub")]
+pub mod initrd;
 pub mod known_keys;
 #[cfg(feature = "scrub")]
 pub mod live;

@@ -112,6 +112,8 @@ pub enum Finder {
     SshdPasswords,
     /// Secrets by what they look like, in every file of the image.
     Content,
+    /// What is packed in initial RAM disks and unified kernel images.
+    Initrd,
     /// Other settings of sshd that are risky, as they are in effect.
     SshdSettings,
     /// Accounts of people that policy does not know.

@@ -7,6 +7,7 @@ mod editors;
 mod expand;
 mod grants;
 mod identity;
+mod initrds;
 mod links;
 mod logins;
 mod removals;
@@ -82,6 +83,7 @@ pub fn discover_again(root: &Root, settings: &Settings, before: &Seen) -> Result
         }
     }
     content::look(&mut scene, &reach, whose, before)?;
+    initrds::look(&mut scene, before)?;
     let problems = scene.expander.take_problems();
     scene.facts.problems.extend(problems);
     Ok(scene.facts)
@@ -145,7 +147,7 @@ impl Scene<'_> {
             Finder::LoginFiles => logins::files(self, rule),
             Finder::OtherLogins => logins::other_sources(self, rule),
             // All at once, after every other rule.
-            Finder::Content => Ok(()),
+            Finder::Content | Finder::Initrd => Ok(()),
             Finder::SshdPasswords => risks::look(self, rule, Topic::Password),
             Finder::SshdSettings => risks::look(self, rule, Topic::Loose),
             Finder::UnknownAccounts => strangers::accounts(self, rule),

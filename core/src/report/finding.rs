@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ImagePath;
-use crate::catalogue::{Action, Severity};
+use crate::catalogue::{Action, Finder, Severity};
 use crate::facts::{Hit, Note, Problem};
 use crate::plan::{REMOVE_USERS, UNREADABLE};
 use crate::policy::Settings;
@@ -48,8 +48,11 @@ impl Finding {
     /// A note of a rule that only reports.
     pub(crate) fn of_note(settings: &Settings, note: &Note) -> Self {
         let (path, subject) = (note.path.clone(), note.subject.clone());
-        let content = settings.catalogue.get(&note.rule).is_some_and(|r| r.content.is_some());
-        let remedy = if content { unmeant(&note.rule) } else { meant(&note.rule) };
+        let remedy = match settings.catalogue.get(&note.rule).map(|rule| rule.find) {
+            Some(Finder::Content) => unmeant(&note.rule),
+            Some(Finder::Initrd) => REBUILD.to_owned(),
+            _ => meant(&note.rule),
+        };
         let finding = Self::of_rule(settings, &note.rule, path, subject, remedy);
         Self { severity: note.severity.unwrap_or(finding.severity), ..finding }
     }
@@ -93,6 +96,10 @@ impl Finding {
         }
     }
 }
+
+/// What to do about a secret that is packed in an initial RAM disk.
+const REBUILD: &str = "take it out of what is packed, scrub, then rebuild with \
+     update-initramfs -u, dracut -f or mkinitcpio -P";
 
 /// What to do about a rule that only reports.
 fn meant(rule: &str) -> String {
