@@ -13,6 +13,8 @@ use crate::state;
 pub const PATH: &str = "/run/disinherit/decision.json";
 /// agetty(8) shows it above the login prompt.
 const ISSUE: &str = "/run/issue.d/disinherit.issue";
+/// pam_motd(8) shows it to whoever still gets in: an agent's console, a kept login.
+const MOTD: &str = "/run/motd.d/disinherit";
 
 /// Why sshd may start or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -174,22 +176,27 @@ impl Decision {
         let json =
             serde_json::to_vec_pretty(self).map_err(|e| Error::failed("write", PATH).because(e))?;
         state::write_private(root, &ImagePath::literal(PATH), &json)?;
-        let issue = ImagePath::literal(ISSUE);
+        let text = format!("\n{}\n\n", self.text());
+        // A backslash begins an escape in issue(5).
+        self.show(root, &ImagePath::literal(ISSUE), &text.replace('\\', "\\\\"))?;
+        self.show(root, &ImagePath::literal(MOTD), &text)
+    }
+
+    /// Puts the text there while closed, and takes it away when open.
+    fn show(&self, root: &Root, path: &ImagePath, text: &str) -> Result<()> {
         if self.open {
-            if let Some(target) = root.target(&issue, Links::InRoot)? {
+            if let Some(target) = root.target(path, Links::InRoot)? {
                 if let Some(meta) = target.meta()? {
                     change::delete(&target, &meta)?;
                 }
             }
             return Ok(());
         }
-        // A backslash begins an escape there.
-        let text = format!("\n{}\n\n", self.text().replace('\\', "\\\\"));
-        if let Some(folder) = issue.parent() {
+        if let Some(folder) = path.parent() {
             change::make_dirs(root, &folder, 0o755)?;
         }
         let target =
-            root.target(&issue, Links::InRoot)?.ok_or_else(|| Error::failed("create", &issue))?;
+            root.target(path, Links::InRoot)?.ok_or_else(|| Error::failed("create", path))?;
         let (uid, gid) = disinherit_core::manifest::writer();
         change::create(&target, text.as_bytes(), 0o644, uid, gid)
     }

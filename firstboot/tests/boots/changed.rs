@@ -99,6 +99,47 @@ fn a_password_that_the_new_platform_set_survives_a_reboot_before_adoption() {
     assert_eq!(disk.password("debian"), "*", "not for a third one");
 }
 
+/// As on a full disk: what was set aside cannot be read back, or nothing can be written.
+#[test]
+fn the_old_identity_opens_though_not_everything_can_be_restored() {
+    let disk = adopted();
+    assert_eq!(disk.boot(&Platform::silent(B)).unwrap().reason, Reason::IdentityChanged);
+    let copies = disk.path("var/lib/disinherit/quarantine");
+    let aside = disk.path("var/lib/disinherit/elsewhere");
+    std::fs::create_dir(&aside).unwrap();
+    for entry in std::fs::read_dir(&copies).unwrap().map(Result::unwrap) {
+        if entry.file_name() != "index.json" {
+            std::fs::rename(entry.path(), aside.join(entry.file_name())).unwrap();
+        }
+    }
+    let decision = disk.boot(&Platform::silent(A)).unwrap();
+    assert_eq!((decision.open, decision.reason), (true, Reason::Adopted), "{}", decision.text());
+    assert!(decision.text().contains("passwords stay locked"), "{}", decision.text());
+    assert_eq!(disk.password("debian"), "*");
+    for entry in std::fs::read_dir(&aside).unwrap().map(Result::unwrap) {
+        std::fs::rename(entry.path(), copies.join(entry.file_name())).unwrap();
+    }
+    assert!(disk.boot(&Platform::silent(A)).unwrap().open);
+    assert_eq!(disk.password("debian"), MINE, "a later boot restores the rest");
+}
+
+/// A key that B's platform has offered lies in a file that cannot be cleaned: it must not open A.
+#[test]
+fn the_old_identity_stays_closed_while_an_offered_key_would_open_it() {
+    let disk = adopted();
+    let weak = "restrict,command=\"x\" ".to_owned() + &key(4);
+    let platform = Platform { instance: "i-two", ..Platform::new(B, &[weak]) };
+    assert!(!disk.boot(&platform).unwrap().open, "a forced command opens nothing");
+    assert!(disk.login_keys("debian").contains(&key(4)));
+    let index = "var/lib/disinherit/quarantine/index.json";
+    let whole = disk.read(index);
+    disk.write_mode(index, "{ broken", 0o600);
+    assert!(!disk.boot(&Platform::silent(A)).unwrap().open);
+    disk.write_mode(index, &whole, 0o600);
+    assert!(disk.boot(&Platform::silent(A)).unwrap().open);
+    assert!(!disk.login_keys("debian").contains(&key(4)));
+}
+
 /// No SMBIOS, no hypervisor: cloud-init's instance-id is all there is.
 #[test]
 fn where_nothing_else_tells_the_instance_id_does() {
