@@ -149,4 +149,6 @@ pub fn installed(root: &Root) -> Result<Vec<ImagePath>> {
 }
 
 #[cfg(test)]
+mod distributions;
+#[cfg(test)]
 mod tests;
