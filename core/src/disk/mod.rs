@@ -14,6 +14,7 @@ use std::path::Path;
 pub use secrets::Secrets;
 pub use survivors::PROOF;
 use swaps::Swaps;
+use swaps::block::Blocks;
 pub use touched::Touched;
 pub use treatment::Treatment;
 
@@ -56,6 +57,10 @@ impl Disk {
                        or seen from inside a container";
             disk.leave(root.host_path(), mode, why.to_owned())?;
         }
+        let blocks = Blocks::of(Path::new("/sys"));
+        let kept = disk.volumes.iter().filter(|v| blocks.may_have_snapshots(v.fs.number()));
+        let kept: Vec<Residual> = kept.map(in_snapshots).collect();
+        disk.unknown.extend(kept);
         if !reach.in_container() {
             disk.swaps = swaps::discover(root, &disk.volumes)?;
         }
@@ -200,6 +205,15 @@ impl Disk {
                 Err(error) => report.residual.push(swaps::failed(area, &error)),
             }
         }
+    }
+}
+
+fn in_snapshots(volume: &Volume) -> Residual {
+    Residual {
+        what: format!("{}: snapshots of the volume {}", volume.at, volume.fs.device_text()),
+        why: "LVM keeps for them what the volume held before, or shares a thin pool with them"
+            .into(),
+        remedy: "look with lvs -o lv_name,origin,pool_lv, and remove them with lvremove".into(),
     }
 }
 

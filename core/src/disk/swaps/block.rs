@@ -9,12 +9,12 @@ use rustix::fs::{major, minor};
 
 /// `/sys`, or a folder that looks like it.
 #[derive(Debug, Clone)]
-pub(super) struct Blocks {
+pub(in super::super) struct Blocks {
     sys: PathBuf,
 }
 
 impl Blocks {
-    pub(super) fn of(sys: &Path) -> Self {
+    pub(in super::super) fn of(sys: &Path) -> Self {
         Self { sys: sys.to_owned() }
     }
 
@@ -39,6 +39,18 @@ impl Blocks {
             return std::iter::once(name.to_owned()).collect();
         }
         below.iter().flat_map(|name| self.disks_of(name, depth + 1)).collect()
+    }
+
+    /// Whether snapshots may keep what the volume with this number held: LVM puts a layer `-real`
+    /// below a volume while it has one, and thin volumes share a pool (`-tpool`).
+    /// Source: the layer names of LVM2's activation.
+    pub(in super::super) fn may_have_snapshots(&self, number: u64) -> bool {
+        let link = self.sys.join(format!("dev/block/{}:{}", major(number), minor(number)));
+        let name = fs::read_link(link).ok().and_then(|path| name_of(&path)).unwrap_or_default();
+        names(&self.folder(&name).join("slaves")).iter().any(|below| {
+            let uuid = self.text(below, "dm/uuid").unwrap_or_default();
+            uuid.starts_with("LVM-") && (uuid.ends_with("-real") || uuid.ends_with("-tpool"))
+        })
     }
 
     /// The partitions and mapped volumes that lie on one of `disks`, by kernel's name.
@@ -122,6 +134,21 @@ pub(super) mod tests {
             fs::create_dir(at(&format!("devices/{name}/slaves/sda3"))).unwrap();
         }
         sys
+    }
+
+    #[test]
+    fn a_volume_with_a_snapshot_is_known_by_the_layer_below_it() {
+        let sys = machine();
+        let blocks = Blocks::of(sys.path());
+        let volume = rustix::fs::makedev(253, 0);
+        assert!(!blocks.may_have_snapshots(volume));
+        let at = |path: &str| sys.path().join(path);
+        fs::create_dir_all(at("devices/dm-7/dm")).unwrap();
+        fs::write(at("devices/dm-7/dm/uuid"), "LVM-abcdef-real\n").unwrap();
+        symlink("../../devices/dm-7", at("class/block/dm-7")).unwrap();
+        fs::create_dir(at("devices/dm-0/slaves/dm-7")).unwrap();
+        assert!(blocks.may_have_snapshots(volume));
+        assert!(!blocks.may_have_snapshots(rustix::fs::makedev(9, 9)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! name like `/dev/sda2` or a UUID means the machine of the image, never one that looks alike
 //! beside it; an area that this machine uses is never touched.
 
-mod block;
+pub(super) mod block;
 mod named;
 
 use std::collections::BTreeSet;
