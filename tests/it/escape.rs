@@ -56,7 +56,9 @@ fn with_removal(plant: fn(&mut World) -> Result) -> Result {
     let trial = Trialled::run(plant, &options)?;
     let mut wrong = trial.wrong();
     let left = trial.left()?;
-    wrong.extend(left.lines(&trial.world).iter().map(|line| format!("readable: {line}")));
+    let may_stay = |path: &PathBuf| trial.world.identities().contains(path);
+    wrong.extend(left.lines(&trial.world, may_stay).map(|line| format!("readable: {line}")));
+    wrong.extend(left.unnamed.iter().map(|line| format!("stays unnamed: {line}")));
     judge::scrub(&trial.layer.root(), &options)?;
     let again = trial.after.differences(&Tree::read(&trial.layer.root())?);
     wrong.extend(again.iter().map(|found| format!("changed by a second run: {found}")));

@@ -3,13 +3,15 @@
 //! Five boots: two builds, three launches of the first one's result.
 
 use std::io::sink;
+use std::process::Command;
 use std::sync::OnceLock;
 
 use disinherit_tests::base::{Base, Sudo};
+use disinherit_tests::command::{find, run, said};
 use disinherit_tests::needs::{Need, full, trial};
 use disinherit_tests::packer::{Build, Built, Shutdown};
 use disinherit_tests::qemu::{Disk, accelerator};
-use disinherit_tests::{Context, Result, dist, failed, promise};
+use disinherit_tests::{Context, Result, dist, expect, failed, promise};
 use libtest_mimic::Trial;
 
 use crate::dirty;
@@ -21,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
         trial("image::builds_with_sudo_shutdown", NEEDS, builds_with_sudo_shutdown),
         trial("image::holds_nothing_of_its_builder", NEEDS, holds_nothing_of_its_builder),
+        trial("image::nothing_is_written_back_at_power_off", NEEDS, nothing_written_back),
         trial("image::opens_to_the_injected_key_also_as_a_clone", NEEDS, opens_and_clones),
         trial("image::stays_closed_without_a_key", NEEDS, stays_closed_without_a_key),
         trial("image::builds_without_shutdown_command", DIRTY_NEEDS, dirty::builds_clean),
@@ -60,6 +63,41 @@ fn builds_with_sudo_shutdown() -> Result {
 fn holds_nothing_of_its_builder() -> Result {
     let (base, built) = captured()?;
     promise::nothing_planted_on_the_disk(base, built)
+}
+
+/// T38: an ordinary shutdown writes a random seed, the journal, login records and histories.
+fn nothing_written_back() -> Result {
+    let (base, built) = captured()?;
+    let folder = tempfile::tempdir_in(built.folder())?;
+    let raw = folder.path().join("disk.raw");
+    run(Command::new("qemu-img").args(["convert", "-O", "raw"]).arg(built.image()).arg(&raw))?;
+    // The one partition of the base begins at 1 MiB.
+    let disk = format!("{}?offset=1048576", raw.display());
+    let ask = |request: String| {
+        let mut debugfs = Command::new(find("debugfs").unwrap_or_else(|| "debugfs".into()));
+        let output = debugfs.args(["-R", &request]).arg(&disk).output();
+        output.map(|output| said(&output)).context(|| format!("debugfs {request}"))
+    };
+    let system = ask("ls -p /etc".to_owned())?;
+    expect(system.contains("/passwd/"), || format!("debugfs cannot read the image: {system}"))?;
+    let user = base.builder()?.user;
+    for gone in [
+        "/var/lib/systemd/random-seed".to_owned(),
+        "/etc/systemd/system/systemd-random-seed.service.d".to_owned(),
+        format!("/home/{user}/.bash_history"),
+        format!("/home/{user}/.ssh/authorized_keys"),
+    ] {
+        let answer = ask(format!("stat {gone}"))?;
+        expect(answer.contains("File not found"), || format!("{gone}: {answer}"))?;
+    }
+    let journal = ask("ls -p /var/log/journal".to_owned())?;
+    let entries = journal.lines().filter(|line| line.starts_with('/')).count();
+    expect(entries <= 2, || format!("journals are back: {journal}"))?;
+    let logins = ask("stat /var/log/wtmp".to_owned())?;
+    let empty = logins.contains("File not found") || logins.contains("Size: 0");
+    expect(empty, || format!("logins were recorded: {logins}"))?;
+    let machine = ask("cat /etc/machine-id".to_owned())?;
+    expect(!machine.lines().any(|line| line.len() == 32), || format!("machine ID: {machine}"))
 }
 
 fn opens_and_clones() -> Result {

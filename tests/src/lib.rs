@@ -14,12 +14,14 @@
 //! | [`promise`] | what `make demo` shows, one function for each boot |
 //! | [`tree`] | a snapshot of a tree and what differs between two |
 //! | [`timing`] | named steps with their times |
+//! | [`cases`] | which test proves which case of `docs/test-cases.md` |
 //! | [`escape`] | planted credentials, controls, and a search of its own for what stays |
 //! | [`dist`] | the programs that `make dist` made |
 //! | [`command`], [`deadline`] | processes that die with the test; waiting for a condition, with a limit |
 //! | [`needs`] | what a test needs, and what happens where it is missing |
 
 pub mod base;
+pub mod cases;
 pub mod command;
 pub mod deadline;
 pub mod dist;

@@ -46,13 +46,18 @@ pub struct Item {
     /// A credential that its service needs: by default it is named and stays as it is.
     #[serde(default)]
     pub in_use: bool,
+    /// No credential, but what tells one machine from another: where nothing in the image makes it
+    /// anew, it may stay if it is named.
+    #[serde(default)]
+    pub identity: bool,
 }
 
 impl Item {
     /// A file of whoever owns the folder, with the default mode.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
-        let (form, mode, owner, in_use) = (Form::Plain, None, None, false);
-        Self { path: path.into(), text: text.into(), form, mode, owner, in_use }
+        let (form, mode, owner) = (Form::Plain, None, None);
+        let (in_use, identity) = (false, false);
+        Self { path: path.into(), text: text.into(), form, mode, owner, in_use, identity }
     }
 }
 
@@ -65,13 +70,14 @@ pub struct World {
     secrets: Vec<Secret>,
     controls: Vec<PathBuf>,
     in_use: Vec<PathBuf>,
+    identities: Vec<PathBuf>,
 }
 
 impl World {
     /// Nothing planted yet in the tree at `root`.
     pub fn new(root: &Path, dice: Dice) -> Self {
-        let (secrets, controls, in_use) = Default::default();
-        Self { root: root.to_path_buf(), dice, secrets, controls, in_use }
+        let (secrets, controls, in_use, identities) = Default::default();
+        Self { root: root.to_path_buf(), dice, secrets, controls, in_use, identities }
     }
 
     /// The tree.
@@ -94,6 +100,11 @@ impl World {
         &self.in_use
     }
 
+    /// Files that tell one machine from another, and are no credential.
+    pub fn identities(&self) -> &[PathBuf] {
+        &self.identities
+    }
+
     /// Writes a file whose values are secrets.
     ///
     /// # Errors
@@ -108,7 +119,10 @@ impl World {
             self.secrets.push(Secret { category, kind, path, needle: needle.into_bytes() });
         }
         if item.in_use {
-            self.in_use.push(path);
+            self.in_use.push(path.clone());
+        }
+        if item.identity {
+            self.identities.push(path);
         }
         Ok(())
     }
