@@ -46,18 +46,18 @@ pub struct Item {
     /// A credential that its service needs: by default it is named and stays as it is.
     #[serde(default)]
     pub in_use: bool,
-    /// No credential, but what tells one machine from another: where nothing in the image makes it
-    /// anew, it may stay if it is named.
+    /// What no scrub may take, because the machine would not start without it or nothing would make
+    /// it anew: the key of an encrypted disk, the name of an iSCSI initiator. It has to be named.
     #[serde(default)]
-    pub identity: bool,
+    pub stays: bool,
 }
 
 impl Item {
     /// A file of whoever owns the folder, with the default mode.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
         let (form, mode, owner) = (Form::Plain, None, None);
-        let (in_use, identity) = (false, false);
-        Self { path: path.into(), text: text.into(), form, mode, owner, in_use, identity }
+        let (in_use, stays) = (false, false);
+        Self { path: path.into(), text: text.into(), form, mode, owner, in_use, stays }
     }
 }
 
@@ -70,14 +70,14 @@ pub struct World {
     secrets: Vec<Secret>,
     controls: Vec<PathBuf>,
     in_use: Vec<PathBuf>,
-    identities: Vec<PathBuf>,
+    staying: Vec<PathBuf>,
 }
 
 impl World {
     /// Nothing planted yet in the tree at `root`.
     pub fn new(root: &Path, dice: Dice) -> Self {
-        let (secrets, controls, in_use, identities) = Default::default();
-        Self { root: root.to_path_buf(), dice, secrets, controls, in_use, identities }
+        let (secrets, controls, in_use, staying) = Default::default();
+        Self { root: root.to_path_buf(), dice, secrets, controls, in_use, staying }
     }
 
     /// The tree.
@@ -100,9 +100,9 @@ impl World {
         &self.in_use
     }
 
-    /// Files that tell one machine from another, and are no credential.
-    pub fn identities(&self) -> &[PathBuf] {
-        &self.identities
+    /// Files that stay whatever is asked for, and have to be named.
+    pub fn staying(&self) -> &[PathBuf] {
+        &self.staying
     }
 
     /// Writes a file whose values are secrets.
@@ -121,8 +121,8 @@ impl World {
         if item.in_use {
             self.in_use.push(path.clone());
         }
-        if item.identity {
-            self.identities.push(path);
+        if item.stays {
+            self.staying.push(path);
         }
         Ok(())
     }
