@@ -233,6 +233,53 @@ pub fn escaped_name(user: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const FINDERS: [Finder; 16] = [
+        Finder::Settings,
+        Finder::Shell,
+        Finder::Code,
+        Finder::Unit,
+        Finder::UnitArguments,
+        Finder::CommandLine,
+        Finder::MountOptions,
+        Finder::MountCredentials,
+        Finder::Rows,
+        Finder::Urls,
+        Finder::Json,
+        Finder::Yaml,
+        Finder::Kubernetes,
+        Finder::Xml,
+        Finder::Debconf,
+        Finder::Grub,
+    ];
+
+    /// Pieces that the formats are made of, and any byte.
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            "password|TOKEN|a|kind|data|Secret|Environment|Value|Name|export |define\\(",
+            "[=:,;{}\\[\\]\"'#<>/@&*!|$\\\\-]",
+            "[ \n\t]|\r\n|  |- |https://u:p@h",
+            ".{0,3}",
+        ]
+        .prop_map(String::into_bytes);
+        let any = prop_oneof![8 => piece, 1 => proptest::collection::vec(any::<u8>(), 0..3)];
+        proptest::collection::vec(any, 0..24).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_file_holds_what_is_found_can_be_cut_and_nothing_is_left(text in text()) {
+            let keys: Vec<KeyPattern> = vec!["@secrets".parse().unwrap(), "a/*".parse().unwrap()];
+            for finder in FINDERS {
+                let Ok(cuts) = find(finder, &text, &keys) else { continue };
+                let edits: Vec<Edit> = cuts.into_iter().map(Edit::Cut).collect();
+                let new = run(Format::Spans, &text, &edits).unwrap();
+                prop_assert_eq!(find(finder, &new, &keys), Ok(Vec::new()), "{:?}", finder);
+                prop_assert!(removed(Format::Spans, &text, &edits).unwrap().len() == edits.len());
+            }
+        }
+    }
 
     #[test]
     fn only_the_field_that_went_is_searched_for() {
