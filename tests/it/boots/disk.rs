@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use disinherit_tests::base::Base;
 use disinherit_tests::command::run;
+use disinherit_tests::deadline::wait_for;
 use disinherit_tests::layer::Layer;
 use disinherit_tests::nspawn::{Boot, Container};
 use disinherit_tests::seed::{self, Metadata};
@@ -202,7 +203,11 @@ impl Instance {
     }
 
     pub(crate) fn expect_refused(&self, user: &str, proof: Proof<'_>) -> Result {
-        let answer = self.door().login(user, proof, "true")?;
+        // On a loaded machine a connection may break before sshd has answered.
+        let answer = wait_for(&format!("an answer to {user}"), SOON, || {
+            let answer = self.door().login(user, proof, "true")?;
+            Ok((!matches!(answer, Answer::Silent(_))).then_some(answer))
+        })?;
         expect(answer == Answer::Refused, || format!("{user} with {proof:?}: {answer:?}"))
     }
 

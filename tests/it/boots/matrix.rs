@@ -134,7 +134,7 @@ impl Life<'_> {
         let foreign = disk.path("/var/lib/disinherit/quarantine").exists();
         match self.way {
             // Only what the platform says itself counts on a disk that was somebody else's.
-            Way::DropIn | Way::Offline | Way::Authorize if foreign => {
+            Way::Offline | Way::Authorize if foreign => {
                 let instance = disk.boot(&platform)?;
                 instance.expect_closed("identity-changed")?;
                 instance.authorize(self.way.user(), heir)?;
