@@ -41,6 +41,8 @@ fn main() -> Result {
     );
 
     let report = folder.path().join("report");
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!("load of the machine before: {}\n", load.trim());
     // The first one warms the cache.
     measure(&mut grep(&tree), 2)?;
     let grep_cost = measure(&mut grep(&tree), ROUNDS)?;
