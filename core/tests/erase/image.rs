@@ -1,5 +1,6 @@
 //! A file system in a sparse file, on a loop device, mounted.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
@@ -25,6 +26,8 @@ pub(crate) struct Image {
     pub(crate) device: PathBuf,
     pub(crate) point: PathBuf,
     folder: TempDir,
+    /// False once the device may be somebody else's.
+    attached: Cell<bool>,
 }
 
 impl Image {
@@ -39,7 +42,9 @@ impl Image {
     /// Leaves only the file: a second file system with the same UUID is refused by some.
     pub(crate) fn retire(&self) -> Result<(), Box<dyn Error>> {
         self.unmount()?;
-        run(Command::new("losetup").arg("--detach").arg(&self.device)).map(drop)
+        run(Command::new("losetup").arg("--detach").arg(&self.device))?;
+        self.attached.set(false);
+        Ok(())
     }
 
     /// Another image with the same bytes, mounted; this one is retired.
@@ -73,7 +78,7 @@ impl Image {
         std::fs::create_dir(&point)?;
         let device = run(Command::new("losetup").args(["--find", "--show"]).arg(&file))?;
         let device = PathBuf::from(device.trim());
-        Ok(Self { file, device, point, folder })
+        Ok(Self { file, device, point, folder, attached: Cell::new(true) })
     }
 
     pub(crate) fn mount(&self, options: &str) -> Result<(), Box<dyn Error>> {
@@ -120,7 +125,9 @@ impl Drop for Image {
     fn drop(&mut self) {
         let quietly = |command: &mut Command| drop(command.output());
         quietly(Command::new("umount").arg("--quiet").arg(&self.point));
-        quietly(Command::new("losetup").arg("--detach").arg(&self.device));
+        if self.attached.get() {
+            quietly(Command::new("losetup").arg("--detach").arg(&self.device));
+        }
         // A loop device lets go of its file some time after it is detached.
         quietly(Command::new("umount").arg("--lazy").arg(self.folder.path().join("ram")));
     }
