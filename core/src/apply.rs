@@ -19,6 +19,11 @@ const LIMIT: u64 = 64 << 20;
 
 /// Hears of each step as it is done.
 pub trait Progress {
+    /// A stage begins of which nobody knows how long it takes; `what` is being done.
+    fn begin(&mut self, what: &str) {
+        _ = what;
+    }
+
     /// `done` of `total` steps are through; `what` is the one that just was.
     fn step(&mut self, done: usize, total: usize, what: &str);
 

@@ -21,6 +21,9 @@ use crate::{Error, Result};
 /// again.
 pub const AFTERWARDS: &str = "afterwards";
 
+/// What is said while discovery runs.
+const LOOK: &str = "look through the files";
+
 /// What a run was asked for.
 #[derive(Debug)]
 pub struct Job<'a> {
@@ -38,6 +41,7 @@ pub struct Job<'a> {
 /// A refusal before anything was written, or what kept the run from starting. Steps that fail are
 /// in the report instead.
 pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(Plan, Report)> {
+    progress.begin(LOOK);
     let mut begun = Begun::new(root, job)?;
     if job.mode == Mode::Scrub {
         begun.change(root, job, progress)?;
@@ -58,6 +62,7 @@ pub fn run_offline(
 ) -> Result<(Plan, Report)> {
     let offline = Offline::discover(top)?;
     let root = Root::offline(top)?;
+    progress.begin(LOOK);
     let mut begun = Begun::new(&root, job)?;
     begun.plan.disk.splice(..0, offline.treatments());
     if job.mode == Mode::Scrub {
@@ -133,6 +138,7 @@ impl Begun {
                 .and_then(|()| touched.look(root, plan, job.settings.proof))
                 .and_then(|()| disk.prove(secrets, touched, job.settings, report, progress))
         });
+        progress.begin("look through the files again");
         let after = discover_again(root, job.settings, &facts.seen)
             .and_then(|after| verify(root, job, &after));
         let failed =

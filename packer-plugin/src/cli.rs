@@ -36,7 +36,7 @@ enum Command {
     /// Remove credentials, then look again
     Scrub(ScrubArgs),
     /// List the rules of the catalogue
-    Rules,
+    Rules(RulesArgs),
     /// Make a plugin that carries guest programs
     #[command(hide = true)]
     Bundle(BundleArgs),
@@ -151,6 +151,27 @@ pub struct ScrubArgs {
     pub power_off_after: Option<u64>,
 }
 
+/// Options of `rules`.
+#[derive(Debug, Clone, Args)]
+pub struct RulesArgs {
+    /// Only rules whose id contains one of these words, or whose category is one of them
+    #[arg(value_name = "WORD")]
+    pub filter: Vec<String>,
+    /// The form of the list
+    #[arg(long, default_value = "text")]
+    pub format: RulesFormat,
+}
+
+/// The form of the list of rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum RulesFormat {
+    /// A line for each, for a person.
+    #[default]
+    Text,
+    /// An array in the grammar of the catalogue, for programs.
+    Json,
+}
+
 /// Options of `bundle`.
 #[derive(Debug, Clone, Args)]
 pub struct BundleArgs {
@@ -199,7 +220,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Audit(args) => commands::audit(args),
         Command::Scrub(args) => commands::scrub(args),
-        Command::Rules => commands::rules(),
+        Command::Rules(args) => commands::rules(&args),
         Command::Bundle(args) => commands::bundle(&args),
     }
 }
@@ -231,6 +252,19 @@ mod tests {
         assert!(parse("p audit --live --root /mnt").is_err());
         assert!(parse("p scrub --root /mnt --yes").is_err());
         assert!(parse("p audit --root /mnt --format json --fail-on low").is_ok());
+    }
+
+    /// The manual page knows every command and every option that a person may write.
+    #[test]
+    fn the_manual_page_is_complete() {
+        let page = include_str!("../../docs/man/packer-plugin-disinherit.1").replace('\\', "");
+        for command in Cli::command().get_subcommands().filter(|c| !c.is_hide_set()) {
+            assert!(page.contains(&format!(".B {}\n", command.get_name())), "{command}");
+            let shown = command.get_arguments().filter(|a| !a.is_hide_set());
+            for long in shown.filter_map(clap::Arg::get_long).filter(|l| *l != "help") {
+                assert!(page.contains(&format!("--{long}")), "{}: --{long}", command.get_name());
+            }
+        }
     }
 
     #[test]

@@ -62,7 +62,15 @@ fn remember(scene: &mut Scene<'_>, path: &ImagePath) {
 pub(super) fn machine_id(scene: &mut Scene<'_>, rule: &Rule) -> Result<()> {
     let path = ImagePath::literal("/etc/machine-id");
     let Some(meta) = scene.root.stat(&path)? else { return Ok(()) };
-    let Some(text) = scene.root.read(&path, 4096)? else { return Ok(()) };
+    let text = match scene.root.read(&path, 4096) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(()),
+        // A FIFO, for instance: said, and no reason to leave everything else as it is.
+        Err(error) => {
+            scene.problem(&path, &error);
+            return Ok(());
+        }
+    };
     let edit = match (text.trim_ascii(), scene.settings.machine_id) {
         (b"", MachineId::Empty) | (b"uninitialized", _) => return Ok(()),
         (_, MachineId::Empty) => Edit::Clear,

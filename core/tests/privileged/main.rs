@@ -9,6 +9,7 @@ mod layers;
 mod links;
 mod metadata;
 mod mounts;
+mod odd;
 mod place;
 mod scrub;
 
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     links::add(&mut add);
     metadata::add(&mut add);
     mounts::add(&mut add);
+    odd::add(&mut add);
     scrub::add(&mut add);
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

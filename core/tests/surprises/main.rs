@@ -4,5 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod accounts;
+mod copies;
 mod image;
 mod links;

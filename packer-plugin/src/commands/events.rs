@@ -1,11 +1,12 @@
-//! What a run says while it runs: nothing for a person but the report, or one JSON event a line for
-//! the provisioner.
+//! What a run says while it runs: a line on standard error for a person, or one JSON event a line
+//! for the provisioner.
 
 use disinherit_core::apply;
 use disinherit_core::event::{End, Event, Progress};
 use disinherit_core::report::Report;
 use disinherit_core::{Error, Result};
 
+use super::meter::Meter;
 use crate::output;
 
 /// An event per file would flood Packer's output.
@@ -15,13 +16,20 @@ const EVERY: usize = 25;
 #[derive(Debug)]
 pub(super) struct Events {
     json: bool,
+    /// What a person sees; `None` with events.
+    meter: Option<Meter>,
     /// The phase below the files that was told of last, and its tenth.
     phase: (String, u64),
 }
 
 impl Events {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, phase: (String::new(), 0) }
+        Self { json, meter: (!json).then(Meter::start), phase: (String::new(), 0) }
+    }
+
+    /// The run is over, and the terminal is free for other words.
+    pub(super) fn quiet(&mut self) {
+        self.meter = None;
     }
 
     /// The report: as an event, or as `text` for a person.
@@ -47,8 +55,18 @@ impl Events {
 }
 
 impl apply::Progress for Events {
+    fn begin(&mut self, what: &str) {
+        match &self.meter {
+            Some(meter) => meter.begin(what),
+            None => tell("look", 0, 0, what),
+        }
+    }
+
     /// A closed pipe must not stop a scrub half-way: the report will say that it could not be told.
     fn step(&mut self, done: usize, total: usize, what: &str) {
+        if let Some(meter) = &self.meter {
+            meter.step(done, total, what);
+        }
         if !self.json || done % EVERY != 0 && done != total {
             return;
         }
@@ -58,6 +76,9 @@ impl apply::Progress for Events {
 
     /// A word when a phase begins, and one for each tenth of it.
     fn phase(&mut self, name: &str, done: u64, total: u64) {
+        if let Some(meter) = &self.meter {
+            meter.bytes(name, done, total);
+        }
         let tenth = (done * 10).checked_div(total).unwrap_or_default();
         if !self.json || self.phase == (name.to_owned(), tenth) {
             return;

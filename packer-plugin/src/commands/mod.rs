@@ -2,6 +2,7 @@
 
 mod confirm;
 mod events;
+mod meter;
 mod request;
 mod rules;
 mod scrub;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 
 use disinherit_core::{Error, Result};
 
-use crate::cli::{AuditArgs, BundleArgs, ScrubArgs};
+use crate::cli::{AuditArgs, BundleArgs, RulesArgs, ScrubArgs};
 use crate::{output, payload};
 
 /// Looks for credentials and changes nothing.
@@ -32,9 +33,9 @@ pub fn scrub(args: ScrubArgs) -> Result<ExitCode> {
 /// Lists the rules of the catalogue.
 ///
 /// # Errors
-/// The catalogue is broken, or standard output is closed.
-pub fn rules() -> Result<ExitCode> {
-    output::out(&rules::table()?)?;
+/// The catalogue is broken, no rule answers to the filter, or standard output is closed.
+pub fn rules(args: &RulesArgs) -> Result<ExitCode> {
+    output::out(&rules::list(args)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

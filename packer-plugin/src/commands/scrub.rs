@@ -41,16 +41,18 @@ fn work(request: &Request, events: &mut Events) -> Result<u8> {
     let settings = settings(request)?;
     let firstboot = firstboot(request, &settings, &root)?;
     let job = Job { settings: &settings, firstboot: firstboot.as_deref(), mode: request.mode };
-    let (plan, mut report) = match &request.place {
+    let ran = match &request.place {
         Place::Offline(dir) if request.unmount && request.mode != Mode::Audit => {
             let top = fs::canonicalize(dir)
                 .map_err(|e| Error::refused("use as an image root", dir.display()).because(e))?;
             // Our own handle would keep the image from being unmounted.
             drop(root);
-            pipeline::run_offline(&top, &job, events)?
+            pipeline::run_offline(&top, &job, events)
         }
-        _ => pipeline::run(&root, &job, events)?,
+        _ => pipeline::run(&root, &job, events),
     };
+    events.quiet();
+    let (plan, mut report) = ran?;
     if !request.events && request.power_off.is_none() {
         swap_on(&report);
     }
