@@ -21,10 +21,10 @@ cargo tree --package disinherit-firstboot --edges normal --prefix none --no-dedu
     sed 's/ (.*//; /^$/d' | sort -u >$dist/disinherit-firstboot.crates
 # A C library older than the packed relocations would leave a program that cannot start.
 "$built/disinherit-firstboot" --version >/dev/null
-cargo build --quiet --release --target "$target" --package packer-plugin-disinherit
+cargo build --quiet --profile plugin --target "$target" --package packer-plugin-disinherit
 install -m 0755 "$built/disinherit-firstboot" $dist/
 rm -f $dist/packer-plugin-disinherit
-"$built/packer-plugin-disinherit" bundle --output $dist/packer-plugin-disinherit $dist/disinherit-firstboot
+"${built%/release}/plugin/packer-plugin-disinherit" bundle --output $dist/packer-plugin-disinherit $dist/disinherit-firstboot
 for program in disinherit-firstboot packer-plugin-disinherit; do
     printf '%s: %s bytes\n' "$dist/$program" "$(stat -c %s "$dist/$program")"
 done
