@@ -10,6 +10,7 @@ mod keys;
 mod life;
 mod map;
 mod matrix;
+mod package;
 mod sockets;
 mod trouble;
 mod ways;
@@ -71,6 +72,8 @@ const TRIALS: &[Story] = &[
     ("a_var_of_its_own", life::own_var),
     ("an_image_without_cloud_init", life::without_cloud_init),
     ("debian_13", life::debian_13),
+    ("a_package_changes_nothing_on_a_live_system", package::installed_on_a_live_system),
+    ("a_package_renewed_and_removed_shuts_nobody_out", package::renewed_and_removed),
     ("matrix_nocloud", matrix::nocloud),
     ("matrix_config_drive", matrix::config_drive),
     ("matrix_credential", matrix::credential),
