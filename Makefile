@@ -22,7 +22,7 @@ packages: dist
 demo:
 	tests/setup.sh demo
 	tests/dist.sh
-	$(CARGO) run --quiet --package disinherit-tests --bin demo
+	PATH=$$PWD/build/tools/bin:$$PATH $(CARGO) run --quiet --package disinherit-tests --bin demo
 
 # Everything: form, unit tests as root and as nobody, containers, Packer, virtual machines.
 test:

@@ -25,7 +25,6 @@ sfdisk fdisk
 grub-mkimage grub-common
 qemu-system-x86_64 qemu-system-x86
 qemu-img qemu-utils
-packer packer
 ssh openssh-client
 sshpass sshpass
 genisoimage genisoimage
@@ -35,6 +34,7 @@ systemd-nspawn systemd-container
 shellcheck shellcheck
 sshd openssh-server
 readelf binutils
+modprobe kmod
 openssl openssl
 mkfs.btrfs btrfs-progs
 mkfs.vfat dosfstools
@@ -89,6 +89,29 @@ if [ -n "$packages" ]; then
     fi
 fi
 
+tools=build/tools
+
+# Debian 13 has no Packer: Debian 12's is unpacked beside the build then, nothing is installed.
+if ! have packer && ! [ -x $tools/bin/packer ]; then
+    if ! have apt-get; then
+        echo 'Missing on this machine: packer' >&2
+        exit 1
+    fi
+    echo '==> Packer'
+    tests/as-root.sh apt-get update -q
+    if apt-cache show packer >/dev/null 2>&1; then
+        tests/as-root.sh env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -q -y --no-install-recommends packer
+    else
+        mkdir -p $tools/bin
+        examples/debian-qemu/sources.sh bookworm >build/packer.sources
+        tests/as-root.sh rm -rf $tools/packer
+        tests/as-root.sh mmdebstrap --quiet --variant=extract --include=packer \
+            bookworm $tools/packer - <build/packer.sources
+        ln -sf ../packer/usr/bin/packer $tools/bin/packer
+    fi
+fi
+
 minor=$(rustc --version 2>/dev/null | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
 if ! have cargo || [ "${minor:-0}" -lt 85 ]; then
     echo 'Rust 1.85 or newer is missing: get rustup from https://rustup.rs, then run this again.' >&2
@@ -102,8 +125,6 @@ for part in fmt clippy; do
         exit 1
     }
 done
-
-tools=build/tools
 
 # Go 1.21 or newer fetches the release that tests/packer-peer wants by itself. An older Debian
 # has an older one: Debian 13's is unpacked beside the build then, nothing is installed.
