@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
@@ -170,6 +170,69 @@ fn with_remove_nothing_stays_and_a_second_run_changes_nothing() {
     let again = image.scrub("content: remove");
     let done = again.actions.iter().filter(|a| a.rules.iter().any(|r| r.starts_with("con-")));
     assert_eq!(done.count(), 0);
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    packed.finish().unwrap()
+}
+
+/// An image without its initial RAM disk or a driver does not boot, whatever stands in them.
+#[test]
+fn what_boots_the_image_stays_whatever_policy_says() {
+    let image = Image::new();
+    let files = [
+        "boot/initrd.img-6.1.0-9-amd64",
+        "boot/initramfs-6.6.1.img",
+        "boot/efi/0123456789abcdef/6.6.1/initrd",
+        "boot/vmlinuz-6.6.1",
+        "usr/lib/modules/6.6.1/initrd",
+        "usr/lib/modules/6.6.1/updates/dkms/v4l2loopback.ko.xz",
+        "usr/lib/modules/6.6.1/updates/dkms/zfs.ko",
+    ];
+    let packed = gzip(&format!("x\n{}password = sonnenblume\n{}\n", key(), token()));
+    for path in files {
+        image.put(path, "");
+        fs::write(image.at(path), &packed).unwrap();
+    }
+    // With a database of packages, what none of them owns is somebody's.
+    image.put("var/lib/dpkg/info/demo.list", "/usr/lib/demo/other.py\n");
+    none(&image.scrub("content: remove\nrules: {con-gitlab-token: on}"));
+    for path in files {
+        assert_eq!(fs::read(image.at(path)).unwrap(), packed, "{path}");
+    }
+}
+
+#[test]
+fn a_packed_or_large_file_that_somebody_needs_is_said_and_stays() {
+    let image = Image::new();
+    let packed = gzip(&format!("x\n{}\n", token()));
+    for path in ["opt/app/site.tar.gz", "var/lib/pg/base.gz", "var/log/app.log.2.gz", "root/a.gz"] {
+        image.put(path, "");
+        fs::write(image.at(path), &packed).unwrap();
+    }
+    for path in ["srv/dump.sql", "srv/Ann Lee/disk.raw", "var/tmp/dump.sql"] {
+        image.put(path, &format!("-- dump\n{}\n", token()));
+        fs::File::options().write(true).open(image.at(path)).unwrap().set_len(65 << 20).unwrap();
+    }
+    let report = image.scrub("content: remove");
+    let stays =
+        ["/opt/app/site.tar.gz", "/srv/Ann Lee/disk.raw", "/srv/dump.sql", "/var/lib/pg/base.gz"];
+    let paths: BTreeSet<String> = said(&report).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, stays.map(String::from).into());
+    assert_eq!(report.exit_code, 1);
+    let why = |path: &str| {
+        let finding = report.findings.iter().find(|f| f.path.to_string() == path).unwrap();
+        finding.subject.clone().unwrap()
+    };
+    assert!(why(stays[0]).ends_with("only the whole file could go, as it is packed"));
+    assert!(why(stays[2]).ends_with("as it is larger than 64 MiB"));
+    assert_eq!(fs::read(image.at("opt/app/site.tar.gz")).unwrap(), packed);
+    assert_eq!(fs::metadata(image.at("srv/dump.sql")).unwrap().len(), 65 << 20);
+    for gone in ["var/log/app.log.2.gz", "root/a.gz", "var/tmp/dump.sql"] {
+        assert!(!image.at(gone).exists(), "{gone}");
+    }
 }
 
 #[test]

@@ -57,6 +57,7 @@ struct Written {
     backup: Vec<Pattern>,
     vendor: Vec<Pattern>,
     own: Vec<Pattern>,
+    boot: Vec<Pattern>,
     copies: Vec<String>,
 }
 
@@ -64,6 +65,7 @@ struct Written {
 #[derive(Debug)]
 pub struct Zones {
     kinds: Vec<(Zone, Vec<Pattern>)>,
+    boot: Vec<Pattern>,
     copies: Vec<Part>,
     homes: Homes,
 }
@@ -89,7 +91,7 @@ impl Zones {
             (Zone::System, places.own),
             (Zone::Vendor, places.vendor),
         ];
-        Ok(Self { kinds, copies, homes })
+        Ok(Self { kinds, boot: places.boot, copies, homes })
     }
 
     /// The kind of the folder `path`, which lies in a folder of the kind `above`. `path` is real.
@@ -116,6 +118,11 @@ impl Zones {
             }
             _ => above,
         }
+    }
+
+    /// True for kernels and their modules: a byte that changes in one keeps the image from booting.
+    pub fn is_boot(&self, path: &ImagePath) -> bool {
+        self.boot.iter().any(|pattern| pattern.matches(path))
     }
 
     fn is_hidden_in_service(&self, path: &ImagePath) -> bool {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::Scene;
 use super::expand::{Except, problem};
 use crate::accounts::{Accounts, Home};
-use crate::catalogue::{Certainty, Severity};
+use crate::catalogue::{Certainty, Finder, Pattern, Severity};
 use crate::content::{EDITABLE, Found, Homes, Scan, Scanner, Secretive, Seen, Zone, Zones};
 use crate::edit::{Cut, Edit, Format};
 use crate::facts::{Hit, Note, Problem, Target};
@@ -60,8 +60,20 @@ pub(super) fn look(
     let gone = gone(scene);
     let allow = Except::new(&[], &scene.settings.allow.paths);
     let (own_homes, ours) = (scene.homes, scene.ours.clone());
+    let initrds: Vec<&Pattern> = scene
+        .settings
+        .catalogue
+        .rules()
+        .iter()
+        .filter(|rule| rule.find == Finder::Initrd)
+        .flat_map(|rule| &rule.places)
+        .collect();
     let spared = |path: &ImagePath| {
-        allow.covers(path, own_homes) || ours.as_ref().is_some_and(|o| path.starts_with(o))
+        allow.covers(path, own_homes)
+            || ours.as_ref().is_some_and(|o| path.starts_with(o))
+            // They are looked into by a check of their own, which knows what belongs there.
+            || initrds.iter().any(|place| place.matches(path))
+            || zones.is_boot(path)
     };
     let scan = Scan {
         root: scene.root,
@@ -140,8 +152,7 @@ fn judge(scene: &mut Scene<'_>, file: &Secretive, vendors: bool) {
     let sure = act.iter().any(|found| found.certainty == Certainty::Sure);
     let whole = file.held.packed
         || file.held.bare && none_stays
-        || file.zone.is_disposable() && sure
-        || file.meta.size > EDITABLE;
+        || file.zone.is_disposable() && (sure || file.meta.size > EDITABLE);
     let links = if file.zone == Zone::System || file.zone == Zone::Vendor {
         Links::InRoot
     } else {
@@ -164,8 +175,23 @@ fn judge(scene: &mut Scene<'_>, file: &Secretive, vendors: bool) {
     }
 }
 
+/// Why nothing of the file goes whatever the policy says: nothing can be cut out of it, and somebody
+/// needs the rest.
+fn held_back(file: &Secretive) -> Option<&'static str> {
+    if file.held.packed && !file.zone.is_leftover() {
+        Some("it is packed")
+    } else if file.meta.size > EDITABLE && !file.zone.is_disposable() {
+        Some("it is larger than 64 MiB")
+    } else {
+        None
+    }
+}
+
 /// Whether this secret goes: by policy's word on the rule, else by how sure it is and where it lies.
 fn acts(scene: &Scene<'_>, file: &Secretive, found: &Found, vendors: bool) -> bool {
+    if held_back(file).is_some() {
+        return false;
+    }
     match scene.settings.switch(&found.rule) {
         Some(Switch::On) => true,
         Some(Switch::Report | Switch::Off) => false,
@@ -193,6 +219,9 @@ fn say(scene: &mut Scene<'_>, file: &Secretive, stay: &[&Found]) {
             all.iter().take(NAMED).map(|f| format!("line {} {}", f.line, f.mark)).collect();
         if all.len() > NAMED {
             places.push(format!("and {} more", all.len() - NAMED));
+        }
+        if let Some(why) = held_back(file) {
+            places.push(format!("only the whole file could go, as {why}"));
         }
         scene.facts.notes.push(Note {
             rule: rule.to_owned(),
