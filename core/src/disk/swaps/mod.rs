@@ -18,7 +18,7 @@ use rustix::fs::OFlags;
 
 use super::Volume;
 use crate::erase::Listener;
-use crate::erase::swap::{self, Active, Header, SwapReport};
+use crate::erase::swap::{self, Active, Header, Identity, SwapReport};
 use crate::path::escape;
 use crate::report::Residual;
 use crate::root::{FileKind, Links, Root};
@@ -30,6 +30,7 @@ use named::Spec;
 #[derive(Debug)]
 pub(super) struct Area {
     place: Place,
+    identity: Identity,
     /// In use by this machine, which is the image then.
     used: Option<Active>,
     /// Taken out of use by this run.
@@ -113,7 +114,7 @@ impl Area {
 /// # Errors
 /// A file of the image or /proc/swaps cannot be read.
 pub(super) fn discover(root: &Root, volumes: &[Volume]) -> Result<Swaps> {
-    let used = swap::active()?;
+    let used = swap::in_use()?;
     let blocks = Blocks::of(Path::new("/sys"));
     let disks: BTreeSet<String> =
         volumes.iter().flat_map(|v| blocks.disks(v.fs.number())).collect();
@@ -121,7 +122,7 @@ pub(super) fn discover(root: &Root, volumes: &[Volume]) -> Result<Swaps> {
     let mut found = Swaps::default();
     let mut places = BTreeSet::new();
     if root.is_live() {
-        places.extend(used.iter().map(|area| place_of(&area.path)));
+        places.extend(used.iter().map(|area| place_of(&area.path, &on_disks)));
     }
     for spec in named::all(root)? {
         match resolve(root, &spec, &on_disks) {
@@ -144,6 +145,7 @@ pub(super) fn discover(root: &Root, volumes: &[Volume]) -> Result<Swaps> {
 }
 
 impl Swaps {
+    /// Adds the area at `place`, once under however many names.
     fn add(&mut self, root: &Root, place: Place, used: &[Active]) -> Result<()> {
         let file = match &place {
             Place::Device(path) => Some(open_device(path, false)?),
@@ -154,18 +156,27 @@ impl Swaps {
                 _ => None,
             },
         };
-        let Some(header) = file.as_ref().and_then(Header::read) else { return Ok(()) };
+        let Some(file) = file else { return Ok(()) };
+        let Some(header) = Header::read(&file) else { return Ok(()) };
         let host = match &place {
             Place::Device(path) => path.clone(),
             Place::File(path) => root.host_path().join(path.relative()),
         };
-        let used = used.iter().find(|area| area.path == host).cloned();
+        let meta = file
+            .metadata()
+            .map_err(|e| Error::failed("look at the swap area", host.display()).because(e))?;
+        let identity = Identity::of(&meta);
+        if is_memory(&place) || self.areas.iter().any(|area| area.identity == identity) {
+            return Ok(());
+        }
+        let used = used.iter().find(|area| area.is(identity)).cloned();
         if used.is_some() && !root.is_live() {
             let path = escape(host.as_os_str().as_bytes()).into_owned();
             self.left.push(left(&path, "this machine uses it", "run swapoff on it first"));
             return Ok(());
         }
-        self.areas.push(Area { place, used, stopped: false, hibernated: header.hibernated });
+        let hibernated = header.hibernated;
+        self.areas.push(Area { place, identity, used, stopped: false, hibernated });
         Ok(())
     }
 }
@@ -173,6 +184,7 @@ impl Swaps {
 /// A partition or volume with the header of a swap area.
 struct Candidate {
     path: PathBuf,
+    identity: Identity,
     uuid: String,
     label: Vec<u8>,
     partition: Option<u32>,
@@ -187,8 +199,10 @@ fn candidates(blocks: &Blocks, disks: &BTreeSet<String>, dev: &Path) -> Vec<Cand
             Some(mapped) => dev.join("mapper").join(mapped),
             None => dev.join(&name),
         };
-        let header = Header::read(&open_device(&path, false).ok()?)?;
-        Some(Candidate { path, uuid: header.uuid(), label: header.label(), partition, mapped })
+        let file = open_device(&path, false).ok()?;
+        let (identity, header) = (Identity::of(&file.metadata().ok()?), Header::read(&file)?);
+        let (uuid, label) = (header.uuid(), header.label());
+        Some(Candidate { path, identity, uuid, label, partition, mapped })
     };
     blocks.parts_of(disks).into_iter().filter_map(candidate).collect()
 }
@@ -200,7 +214,7 @@ fn resolve(root: &Root, spec: &Spec, candidates: &[Candidate]) -> Option<Place> 
     };
     let live = |path: String| {
         let path = Path::new(&path).canonicalize().ok().filter(|_| root.is_live());
-        path.filter(|path| block::number(path).is_some()).map(Place::Device)
+        path.filter(|path| block::number(path).is_some()).map(|path| device(path, candidates))
     };
     match spec {
         Spec::File(path) => Some(Place::File(path.clone())),
@@ -210,8 +224,8 @@ fn resolve(root: &Root, spec: &Spec, candidates: &[Candidate]) -> Option<Place> 
         Spec::Label(label) => found(&|c| c.label == *label)
             .or_else(|| live(format!("/dev/disk/by-label/{}", String::from_utf8_lossy(label)))),
         Spec::Link(link) => {
-            let path = Path::new("/dev/disk").join(link).canonicalize().ok();
-            found(&|c| path.as_ref() == Some(&c.path)).or_else(|| live(format!("/dev/disk/{link}")))
+            let identity = Identity::at(&Path::new("/dev/disk").join(link));
+            found(&|c| identity == Some(c.identity)).or_else(|| live(format!("/dev/disk/{link}")))
         }
         Spec::Device(path) if root.is_live() => live(path.clone()),
         Spec::Device(path) => found(&|c| is_called(c, path)),
@@ -234,16 +248,35 @@ fn is_called(candidate: &Candidate, path: &str) -> bool {
     !name.contains('/') && last.parse().ok() == candidate.partition && !last.is_empty()
 }
 
-fn place_of(path: &Path) -> Place {
+fn place_of(path: &Path, candidates: &[Candidate]) -> Place {
     match (block::number(path), ImagePath::new(path.as_os_str().as_bytes())) {
         (None, Some(file)) => Place::File(file),
-        _ => Place::Device(path.to_owned()),
+        _ => device(path.to_owned(), candidates),
+    }
+}
+
+/// A device under the one name that its candidate has, where it is one.
+fn device(path: PathBuf, candidates: &[Candidate]) -> Place {
+    let identity = Identity::at(&path);
+    let known = candidates.iter().find(|c| identity == Some(c.identity));
+    Place::Device(known.map_or(path, |c| c.path.clone()))
+}
+
+/// Compressed memory is no area on a disk, though fstab may name it.
+fn is_memory(place: &Place) -> bool {
+    match place {
+        Place::Device(path) => path.canonicalize().is_ok_and(|path| swap::is_zram(&path)),
+        Place::File(_) => false,
     }
 }
 
 fn open_device(path: &Path, write: bool) -> Result<File> {
     let failed = |e| Error::failed("open the swap area", path.display()).because(e);
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    let mut flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    if write {
+        // The kernel refuses a device that is swapped to or mounted, whatever we took it for.
+        flags |= libc::O_EXCL;
+    }
     // LVM's names are links.
     let real = path.canonicalize().map_err(failed)?;
     let mut options = File::options();
@@ -304,6 +337,7 @@ mod tests {
     fn candidate(partition: Option<u32>, mapped: Option<&str>) -> Candidate {
         Candidate {
             path: PathBuf::from("/dev/x"),
+            identity: Identity::Device(0),
             uuid: "7".into(),
             label: b"mem".to_vec(),
             partition,
@@ -342,6 +376,26 @@ mod tests {
     }
 
     #[test]
+    fn a_swap_file_is_one_area_and_known_to_be_used_under_every_name() {
+        use std::os::unix::fs::{FileExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("etc")).unwrap();
+        File::create(at("swap")).unwrap().write_all_at(b"SWAPSPACE2", 4086).unwrap();
+        symlink("swap", at("link")).unwrap();
+        let root = Root::offline(folder.path()).unwrap();
+        let file = |name: &str| Place::File(ImagePath::new(name).unwrap());
+        let used = [Active { path: at("swap"), used: 0, priority: 0 }];
+        let mut found = Swaps::default();
+        found.add(&root, file("/link"), &used).unwrap();
+        assert!(found.areas.is_empty() && found.left[0].why.contains("this machine uses it"));
+        for name in ["/link", "/swap"] {
+            found.add(&root, file(name), &[]).unwrap();
+        }
+        assert_eq!(found.areas.iter().map(Area::name).collect::<Vec<_>>(), ["/link"]);
+    }
+
+    #[test]
     fn only_devices_with_a_header_on_the_disks_of_the_image_are_candidates() {
         use std::io::Write as _;
         let sys = block::tests::machine();
@@ -361,5 +415,10 @@ mod tests {
         let names: Vec<_> =
             found.iter().map(|c| c.path.strip_prefix(dev.path()).unwrap()).collect();
         assert_eq!(names, [Path::new("mapper/vg-swap"), Path::new("sda2")]);
+        // The kernel's name of a volume is not that of LVM; both mean the candidate.
+        let at = |name: &str| dev.path().join(name);
+        std::os::unix::fs::symlink("mapper/vg-swap", at("dm-1")).unwrap();
+        assert_eq!(device(at("dm-1"), &found), Place::Device(at("mapper/vg-swap")));
+        assert_eq!(device(at("sdb1"), &found), Place::Device(at("sdb1")));
     }
 }

@@ -4,6 +4,7 @@
 
 mod active;
 mod header;
+mod identity;
 
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
@@ -18,9 +19,10 @@ use super::run::{Listener, Progress, Step};
 use crate::path::escape;
 use crate::sys;
 use crate::{Error, Result};
-pub(crate) use active::off;
 pub use active::{Active, active, on};
+pub(crate) use active::{in_use, is_zram, off};
 pub(crate) use header::Header;
+pub(crate) use identity::Identity;
 
 const PIECE: usize = 4 << 20;
 const GRAIN: usize = 4096;
@@ -49,11 +51,13 @@ pub struct SwapReport {
 pub fn erase(path: &Path, listener: Listener<'_>) -> Result<SwapReport> {
     let failed = |e| Error::failed("erase the swap area", path.display()).because(e);
     let real = path.canonicalize().map_err(failed)?;
-    let used = active()?.into_iter().find(|area| area.path == real);
+    let identity = Identity::at(&real);
+    let used = in_use()?.into_iter().find(|area| identity.is_some_and(|it| area.is(it)));
     if let Some(area) = &used {
         off(area)?;
     }
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    // Exclusive: the kernel refuses a device that is swapped to or mounted.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_EXCL;
     let file = File::options().read(true).write(true).custom_flags(flags).open(&real);
     let erased = erase_opened(path, &file.map_err(failed)?, listener)?;
     Ok(SwapReport { was_active: used.is_some(), ..erased })
