@@ -19,6 +19,7 @@ curl curl
 tar tar
 python3 python3
 setpriv util-linux
+losetup mount
 mmdebstrap mmdebstrap
 mke2fs e2fsprogs
 sfdisk fdisk
@@ -61,6 +62,8 @@ packages=$(echo "$needed" | while read -r tool package; do
 done | sort -u)
 # The appliance of virt-sysprep boots a kernel of this machine.
 [ "$what" != full ] || ls /boot/vmlinuz-* >/dev/null 2>&1 || packages="$packages linux-image-cloud-amd64"
+# The shell has a kill of its own; programs want the file.
+[ -x /usr/bin/kill ] || [ -x /bin/kill ] || packages="$packages procps"
 [ -e /usr/lib/grub/i386-pc/boot.img ] || packages="$packages grub-pc-bin"
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages="$packages debian-archive-keyring"
 python3 -c 'import ensurepip' 2>/dev/null || packages="$packages python3-venv"

@@ -1,5 +1,6 @@
 //! Swap areas become zero and keep their names.
 
+use std::path::Path;
 use std::process::Command;
 
 use disinherit_core::erase::{EraseMode, FileSystem, erase, swap};
@@ -90,15 +91,35 @@ fn named() -> Outcome {
     Ok(())
 }
 
-/// The image lies beside a machine that swaps to it: nobody may write there.
+/// This machine swaps to a file, until the test ends, however it does.
+struct InUse<'a>(&'a Path);
+
+impl<'a> InUse<'a> {
+    fn new(path: &'a Path) -> Result<Self, Box<dyn std::error::Error>> {
+        run(Command::new("swapon").arg(path))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = run(Command::new("swapoff").arg(self.0)) {
+            eprintln!("{error}");
+        }
+    }
+}
+
+/// The image lies beside a machine that swaps to it, and fstab calls the file by a link: nobody
+/// may write there.
 fn in_use() -> Outcome {
     let secret = token()?;
     let image = with_swap_file(&secret)?;
     let path = image.point.join("var/swap file");
-    run(Command::new("swapon").arg(&path))?;
-    let report = scrub(&image.point, "", &mut |_| ());
-    run(Command::new("swapoff").arg(&path))?;
-    let report = report?;
+    std::os::unix::fs::symlink("swap file", image.point.join("var/link"))?;
+    std::fs::write(image.point.join("etc/fstab"), "/var/link none swap sw 0 0\n")?;
+    let used = InUse::new(&path)?;
+    let report = scrub(&image.point, "", &mut |_| ())?;
+    drop(used);
     assert!(report.swaps.is_empty() && report.stopped_swaps.is_empty());
     assert!(report.residual.iter().any(|r| r.why.contains("this machine uses it")));
     assert_eq!(image.grep(std::slice::from_ref(&secret)), [secret]);
