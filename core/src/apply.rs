@@ -1,14 +1,20 @@
 //! Carrying out a plan. No choices are made here: each step is done as planned, or fails because
 //! the inode is no longer the one that it was planned against.
 
+use std::fs::File;
+use std::io;
 use std::time::Duration;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use zeroize::Zeroizing;
 
 use crate::change::{self, Erase, Replace};
 use crate::edit;
 use crate::lock::PasswdLock;
 use crate::plan::{Change, Expect, Plan, Step};
 use crate::report::Done;
-use crate::root::{Links, Meta, Root, Target};
+use crate::root::{FileKind, Links, Meta, Root, Target, read_up_to};
 use crate::{Error, Result};
 
 /// How long another holder of the password lock is waited for.
@@ -106,7 +112,7 @@ fn carry_out(root: &Root, step: &Step, erase: bool, gone: &[&Expect]) -> Result<
         }
         Change::Edit { format, edits } => {
             let (target, meta) = expected(root, step, erase)?;
-            edit(root, step, (&target, &meta), (*format, edits))
+            edit(step, (&target, &meta), (*format, edits))
         }
         Change::ReplaceByLink { target: to } => {
             let (target, meta) = expected(root, step, erase)?;
@@ -147,21 +153,39 @@ fn once_more(root: &Root, step: &Step, expect: &Expect, erase: bool) -> Result<E
         Change::Remove => change::delete(&target, &meta),
         // The first name got a new inode; this one still has the old one with the old content.
         Change::Edit { format, edits } if Expect::of(&meta).same_content(expect) => {
-            edit(root, step, (&target, &meta), (*format, edits))
+            edit(step, (&target, &meta), (*format, edits))
         }
         _ => Err(changed(step)),
     }
 }
 
 fn edit(
-    root: &Root,
     step: &Step,
     (target, meta): (&Target, &Meta),
     (format, edits): (edit::Format, &[edit::Edit]),
 ) -> Result<Erase> {
-    let text = root.read(&step.path, LIMIT)?.ok_or_else(|| changed(step))?;
+    let text = content(step, target, meta)?;
     let new = edit::run(format, &text, edits)?;
     replace(target, meta, format, &new)
+}
+
+/// The content of the inode that is edited. Never by its path once more: a link that a user puts
+/// into it meanwhile would bring the text of a file that he may not read.
+fn content(step: &Step, target: &Target, meta: &Meta) -> Result<Zeroizing<Vec<u8>>> {
+    let failed = |error: io::Error| Error::failed("read", target.path()).because(error);
+    if meta.kind != FileKind::Regular {
+        return Err(changed(step));
+    }
+    let file = match target.open(OFlags::RDONLY, meta) {
+        Ok(handle) => File::from(handle),
+        Err(Errno::STALE) => return Err(changed(step)),
+        Err(errno) => return Err(failed(errno.into())),
+    };
+    match read_up_to(&file, meta.size, LIMIT).map_err(failed)? {
+        Some(text) => Ok(text),
+        None => Err(Error::failed("read", target.path())
+            .because(format!("it is larger than {LIMIT} bytes"))),
+    }
 }
 
 /// An account file never becomes empty; a machine ID does, and so does a file of nothing but secrets.
@@ -204,3 +228,7 @@ fn changed(step: &Step) -> Error {
     Error::failed("change", &step.path)
         .remedy("it is no longer what discovery saw; stop whatever writes it and run again")
 }
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;
