@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::line::lines;
-use super::select::{KeyPattern, selects};
+use super::select::{KeyPattern, selects, shown};
 use super::value::{is_secret, was_in_use};
 use super::{Cut, url};
 
@@ -25,6 +25,7 @@ pub(super) fn find(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
             };
             let content = line.text.get(value.clone()).unwrap_or_default();
             if selects(keys, &[name]) && judge(content) {
+                let name = shown(name, |n| selects(keys, &[n]));
                 cuts.push(Cut::new(text, line.place_of(content), name));
             }
         }

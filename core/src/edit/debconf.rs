@@ -3,7 +3,7 @@
 
 use super::Cut;
 use super::line::lines;
-use super::select::{KeyPattern, selects};
+use super::select::{KeyPattern, selects, shown};
 use super::value::is_secret;
 
 /// Names of the templates in a `templates.dat` whose answers are passwords, as patterns.
@@ -36,6 +36,7 @@ pub(super) fn find(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
             secret |= selects(keys, &value.split(|b| *b == b'/').collect::<Vec<_>>());
         }
         if let Some(value) = field(b"Value:").filter(|v| secret && is_secret(v)) {
+            let name = shown(name, |n| selects(keys, &[n]));
             cuts.push(Cut::around(text, line.start..line.end, line.place_of(value), name));
         }
     }

@@ -231,11 +231,15 @@ pub fn escaped_name(user: &[u8]) -> String {
 }
 
 #[cfg(test)]
+#[path = "names_tests.rs"]
+mod names_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const FINDERS: [Finder; 16] = [
+    pub(super) const FINDERS: [Finder; 16] = [
         Finder::Settings,
         Finder::Shell,
         Finder::Code,
@@ -255,7 +259,7 @@ mod tests {
     ];
 
     /// Pieces that the formats are made of, and any byte.
-    fn text() -> impl Strategy<Value = Vec<u8>> {
+    pub(super) fn text() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             "password|TOKEN|a|kind|data|Secret|Environment|Value|Name|export |define\\(",
             "[=:,;{}\\[\\]\"'#<>/@&*!|$\\\\-]",

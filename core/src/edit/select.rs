@@ -77,6 +77,9 @@ const SPARED: &[&str] = &[
     "*fd",
 ];
 
+/// Stands for a name that cannot be told from what may be secret.
+pub(super) const UNNAMED: &[u8] = b"setting";
+
 /// One pattern of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyPattern {
@@ -108,6 +111,26 @@ impl KeyPattern {
 pub(super) fn selects(keys: &[KeyPattern], path: &[&[u8]]) -> bool {
     keys.iter().any(|k| !k.spares && k.matches(path))
         && !keys.iter().any(|k| k.spares && k.matches(path))
+}
+
+/// What ends a name where nobody says what separates it from its value.
+pub(super) fn separates(byte: &u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'=' | b':')
+}
+
+/// The part of `key` that a report may show. What holds a separator may hold a piece of a secret,
+/// because a password may hold every separator: then its first word is shown, if that alone is
+/// `wanted`, or none of it.
+pub(super) fn shown(key: &[u8], wanted: impl Fn(&[u8]) -> bool) -> &[u8] {
+    // npm puts the address of a registry in front of its settings.
+    let registry = key.starts_with(b"//") && !key.iter().any(|b| b.is_ascii_whitespace());
+    if !key.iter().any(separates)
+        || registry && !key.contains(&b'=') && key.windows(2).any(|w| w == b":_")
+    {
+        return key;
+    }
+    let first = key.split(separates).next().unwrap_or_default();
+    if wanted(first) { first } else { UNNAMED }
 }
 
 /// Globs are lower-case already.

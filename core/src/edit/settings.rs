@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::line::{Line, lines};
-use super::select::{KeyPattern, selects};
+use super::select::{KeyPattern, selects, separates, shown};
 use super::value::{is_secret, unquoted, was_in_use};
 use super::{Cut, url};
 
@@ -14,7 +14,8 @@ const LONGEST_VALUE: usize = 200;
 
 /// A setting with all lines of its value.
 struct Setting<'a> {
-    key: &'a [u8],
+    /// What of the key may be shown.
+    name: &'a [u8],
     /// Behind the separator, up to the end of the last line.
     value: &'a [u8],
     /// The part of `value` that the proof searches for.
@@ -38,7 +39,7 @@ pub(super) fn find(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
         let found = setting(text, line, body, end, |key| selects(keys, &path(section, key)))
             .filter(|s| if comment.is_some() { was_in_use(s.value) } else { is_secret(s.value) });
         match found {
-            Some(s) => cuts.push(Cut::around(text, line.start..end, s.secret, s.key)),
+            Some(s) => cuts.push(Cut::around(text, line.start..end, s.secret, s.name)),
             None => {
                 for inner in all.get(i..=last).unwrap_or_default() {
                     cuts.extend(inline(text, inner, section, keys));
@@ -64,8 +65,8 @@ fn section_of(body: &[u8]) -> Option<&[u8]> {
     Some(inner.trim_ascii())
 }
 
-/// The setting on `line`, by whichever separator gives a key that is `wanted`: a password may hold
-/// every one of them.
+/// The setting on `line`, by whichever separator gives a key that is `wanted`, the first one in the
+/// line before all others: a password may hold every one of them.
 fn setting<'a>(
     text: &'a [u8],
     line: &Line<'a>,
@@ -73,9 +74,10 @@ fn setting<'a>(
     end: usize,
     wanted: impl Fn(&[u8]) -> bool,
 ) -> Option<Setting<'a>> {
-    let separators: [fn(&u8) -> bool; 3] =
-        [|b| *b == b'=', |b| *b == b':', u8::is_ascii_whitespace];
-    separators.into_iter().find_map(|separates| {
+    let body = without_lead(body);
+    let candidates: [fn(&u8) -> bool; 4] =
+        [separates, |b| *b == b'=', |b| *b == b':', u8::is_ascii_whitespace];
+    candidates.into_iter().find_map(|separates| {
         let at = body.iter().position(separates)?;
         let key = bare(body.get(..at)?);
         wanted(key).then_some(())?;
@@ -87,7 +89,7 @@ fn setting<'a>(
         let value = value.trim_ascii();
         let secret = unquoted(value.strip_suffix(b";").unwrap_or(value));
         let from = end - (text.get(..end)?.len() - offset(text, secret));
-        Some(Setting { key, value, secret: from..from + secret.len() })
+        Some(Setting { name: shown(key, &wanted), value, secret: from..from + secret.len() })
     })
 }
 
@@ -98,9 +100,14 @@ fn offset(text: &[u8], part: &[u8]) -> usize {
 
 /// A key without quotes, blanks and the words that may stand in front of it.
 fn bare(key: &[u8]) -> &[u8] {
-    let key = key.trim_ascii();
-    let key = key.strip_prefix(b"export ").or(key.strip_prefix(b"set ")).unwrap_or(key);
-    unquoted(key)
+    unquoted(without_lead(key))
+}
+
+/// Without blanks and the words that may stand in front of a key.
+fn without_lead(text: &[u8]) -> &[u8] {
+    let text = text.trim_ascii();
+    let rest = text.strip_prefix(b"export ").or(text.strip_prefix(b"set ")).unwrap_or(text);
+    rest.trim_ascii_start()
 }
 
 /// The index of the last line of the value that begins on line `i`: lines behind a backslash, in
@@ -168,9 +175,11 @@ fn inline(text: &[u8], line: &Line<'_>, section: &[u8], keys: &[KeyPattern]) -> 
     let cut = |part: &[u8]| {
         let at = part.iter().position(|b| matches!(b, b'=' | b':'))?;
         let (key, value) = (bare(part.get(..at)?), part.get(at + 1..)?.trim_ascii());
-        (selects(keys, &path(section, key)) && is_secret(value)).then_some(())?;
+        let wanted = |key: &[u8]| selects(keys, &path(section, key));
+        (wanted(key) && is_secret(value)).then_some(())?;
         let secret = line.place_of(unquoted(value));
-        Some(Cut::around(text, with_comma(text, line.place_of(part.trim_ascii())), secret, key))
+        let pair = with_comma(text, line.place_of(part.trim_ascii()));
+        Some(Cut::around(text, pair, secret, shown(key, wanted)))
     };
     pairs(inner).into_iter().filter_map(cut).collect()
 }

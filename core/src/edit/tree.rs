@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::select::{KeyPattern, selects};
+use super::select::{KeyPattern, selects, shown};
 use super::value::is_secret;
 use super::{Cut, url};
 
@@ -145,7 +145,7 @@ fn runs(gone: &[bool]) -> Vec<(usize, usize)> {
 
 fn named(text: &[u8], span: Range<usize>, first: &Entry, last: &Entry) -> Cut {
     let secret = first.value.span.start..last.value.span.end.max(first.value.span.start);
-    Cut::around(text, span, secret, &first.name)
+    Cut::around(text, span, secret, shown(&first.name, |_| false))
 }
 
 /// In braces a member goes with the comma behind it, the last one with the comma before it.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::line::{Line, lines};
-use super::select::{KeyPattern, selects};
+use super::select::{KeyPattern, selects, shown};
 use super::value::{is_secret, unquoted};
 use super::{Cut, url};
 
@@ -54,6 +54,7 @@ pub(super) fn arguments(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
             let is_option = value.starts_with(b"-");
             if selects(keys, &[name]) && !is_option && is_secret(value) {
                 let put = if option.contains(&b'=') { "" } else { "\"\"" };
+                let name = shown(name, |n| selects(keys, &[n]));
                 cuts.push(Cut::new(text, secret, name).put(put));
             }
         }
@@ -101,7 +102,8 @@ fn environment(
         let content = unquoted(text.get(word.clone()).unwrap_or_default());
         let at = content.iter().position(|b| *b == b'=')?;
         let (name, value) = (content.get(..at)?, content.get(at + 1..)?);
-        (selects(keys, &[name]) && is_secret(value)).then_some(name)
+        let wanted = |name: &[u8]| selects(keys, &[name]);
+        (wanted(name) && is_secret(value)).then(|| shown(name, wanted))
     };
     let found: Vec<(Range<usize>, &[u8])> =
         words.iter().filter_map(|w| Some((w.clone(), secret(w)?))).collect();

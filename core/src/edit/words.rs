@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::line::lines;
-use super::select::{KeyPattern, selects};
+use super::select::{KeyPattern, selects, shown};
 use super::value::{is_secret, was_in_use};
 use super::{Cut, url};
 
@@ -66,6 +66,7 @@ fn cuts(
             if selects(keys, &[name]) && judge(secret) {
                 let at = |r: Range<usize>| r.start + line.start..r.end + line.start;
                 let (span, put) = widen(text, at(name_start(line.text, name)..word.end));
+                let name = shown(name, |n| selects(keys, &[n]));
                 out.push(Cut::around(text, span, at(value), name).put(put));
             }
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::line::lines;
-use super::select::{KeyPattern, selects};
+use super::select::{KeyPattern, selects, shown};
 use super::tree::{self, DEEPEST, Entry, Kind, Node, Secrets};
 use super::unfit::Unfit;
 use super::value::{unquoted, was_in_use};
@@ -36,7 +36,7 @@ fn comments(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
             selects(keys, &[unquoted(key)]) && was_in_use(value.get(1..).unwrap_or_default())
         });
         if secret {
-            let name = parts.map_or(body, |(key, _)| key);
+            let name = shown(unquoted(parts.map_or(body, |(key, _)| key)), |n| selects(keys, &[n]));
             let value = line.place_of(parts.map_or(body, |(_, value)| value));
             cuts.push(Cut::around(text, line.start..line.end, value, name));
         } else {
