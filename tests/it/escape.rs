@@ -56,8 +56,7 @@ fn with_removal(plant: fn(&mut World) -> Result) -> Result {
     let trial = Trialled::run(plant, &options)?;
     let mut wrong = trial.wrong();
     let left = trial.left()?;
-    let may_stay = |path: &PathBuf| trial.world.staying().contains(path);
-    wrong.extend(left.lines(&trial.world, may_stay).map(|line| format!("readable: {line}")));
+    wrong.extend(left.lines(&trial.world).map(|line| format!("readable: {line}")));
     wrong.extend(left.unnamed.iter().map(|line| format!("stays unnamed: {line}")));
     judge::scrub(&trial.layer.root(), &options)?;
     let again = trial.after.differences(&Tree::read(&trial.layer.root())?);

@@ -41,6 +41,10 @@ pub struct Rule {
     /// The rule only reports where none of these exists: what makes the file anew, for instance.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<Pattern>,
+    /// What reads the file. Where none of these exists it serves nothing any more, and the rule acts
+    /// whatever `when` asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_by: Vec<Pattern>,
     /// The rule only reports where one of these exists: a server that needs the file, for instance.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unless: Vec<Pattern>,
@@ -102,6 +106,8 @@ pub enum Finder {
     LoginFiles,
     /// Login sources of sshd beyond key files.
     OtherLogins,
+    /// Key files of encrypted disks, and those that crypttab(5) names.
+    DiskKeys,
     /// Host keys and host certificates that sshd's configuration names.
     HostKeys,
     /// A machine ID that is set.
@@ -370,6 +376,9 @@ impl Rule {
                 return wrong("a `find:` that reads settings can only edit or report them");
             }
             return Ok(());
+        }
+        if self.when.is_empty() && !self.read_by.is_empty() {
+            return wrong("`read_by` is an exception from `when`");
         }
         let conditional = !self.when.is_empty() || !self.unless.is_empty();
         if self.find != Finder::Path && (conditional || self.keep_directories) {

@@ -83,6 +83,7 @@ fn places(rule: &Rule) -> String {
     for (word, patterns) in [
         ("but not", &rule.except),
         ("acts only with", &rule.when),
+        ("or without", &rule.read_by),
         ("only reports with", &rule.unless),
     ] {
         if !patterns.is_empty() {

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod content;
+mod disks;
 mod editors;
 mod expand;
 mod grants;
@@ -159,6 +160,7 @@ impl Scene<'_> {
                 strangers::published_keys(self, rule);
                 Ok(())
             }
+            Finder::DiskKeys => disks::look(self, rule),
             Finder::HostKeys => identity::host_keys(self, rule),
             Finder::MachineId => identity::machine_id(self, rule),
             Finder::DbusMachineId => identity::dbus_machine_id(self, rule),
@@ -228,7 +230,8 @@ impl Scene<'_> {
         let exists = |patterns: &[Pattern]| {
             patterns.iter().any(|pattern| !self.expander.expand(pattern, &none).is_empty())
         };
-        (rule.when.is_empty() || exists(&rule.when)) && !exists(&rule.unless)
+        let unread = || !rule.read_by.is_empty() && !exists(&rule.read_by);
+        (rule.when.is_empty() || exists(&rule.when) || unread()) && !exists(&rule.unless)
     }
 
     /// Whoever brought this program into the guest takes it away; a running program cannot be

@@ -202,7 +202,8 @@ mod tests {
             Some(false),
             "a home is no credential"
         );
-        assert_eq!(acts("content: remove", "svc-luks"), Some(false));
+        assert_eq!(acts("", "svc-luks"), Some(false));
+        assert_eq!(acts("content: remove", "svc-luks"), Some(true));
     }
 
     #[test]

@@ -102,15 +102,10 @@ pub fn left(world: &World, outcome: &Outcome) -> Result<Left> {
 }
 
 impl Left {
-    /// One line for each readable value and file that holds it, but for files that `may_stay`.
-    pub fn lines<'a>(
-        &'a self,
-        world: &'a World,
-        may_stay: impl Fn(&PathBuf) -> bool + 'a,
-    ) -> impl Iterator<Item = String> + 'a {
+    /// One line for each readable value and file that holds it.
+    pub fn lines<'a>(&'a self, world: &'a World) -> impl Iterator<Item = String> + 'a {
         let all = self.readable.iter().flat_map(|(value, paths)| paths.iter().map(|p| (*value, p)));
-        let counted = all.filter(move |(_, path)| !may_stay(path));
-        counted.map(|(value, path)| describe(world, value, path))
+        all.map(|(value, path)| describe(world, value, path))
     }
 }
 

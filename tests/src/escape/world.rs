@@ -46,18 +46,13 @@ pub struct Item {
     /// A credential that its service needs: by default it is named and stays as it is.
     #[serde(default)]
     pub in_use: bool,
-    /// What no scrub may take, because the machine would not start without it or nothing would make
-    /// it anew: the key of an encrypted disk, the name of an iSCSI initiator. It has to be named.
-    #[serde(default)]
-    pub stays: bool,
 }
 
 impl Item {
     /// A file of whoever owns the folder, with the default mode.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
         let (form, mode, owner) = (Form::Plain, None, None);
-        let (in_use, stays) = (false, false);
-        Self { path: path.into(), text: text.into(), form, mode, owner, in_use, stays }
+        Self { path: path.into(), text: text.into(), form, mode, owner, in_use: false }
     }
 }
 
@@ -70,14 +65,13 @@ pub struct World {
     secrets: Vec<Secret>,
     controls: Vec<PathBuf>,
     in_use: Vec<PathBuf>,
-    staying: Vec<PathBuf>,
 }
 
 impl World {
     /// Nothing planted yet in the tree at `root`.
     pub fn new(root: &Path, dice: Dice) -> Self {
-        let (secrets, controls, in_use, staying) = Default::default();
-        Self { root: root.to_path_buf(), dice, secrets, controls, in_use, staying }
+        let (secrets, controls, in_use) = Default::default();
+        Self { root: root.to_path_buf(), dice, secrets, controls, in_use }
     }
 
     /// The tree.
@@ -100,11 +94,6 @@ impl World {
         &self.in_use
     }
 
-    /// Files that stay whatever is asked for, and have to be named.
-    pub fn staying(&self) -> &[PathBuf] {
-        &self.staying
-    }
-
     /// Writes a file whose values are secrets.
     ///
     /// # Errors
@@ -119,10 +108,7 @@ impl World {
             self.secrets.push(Secret { category, kind, path, needle: needle.into_bytes() });
         }
         if item.in_use {
-            self.in_use.push(path.clone());
-        }
-        if item.stays {
-            self.staying.push(path);
+            self.in_use.push(path);
         }
         Ok(())
     }
