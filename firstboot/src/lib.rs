@@ -94,7 +94,10 @@ fn run(command: Command) -> Result<u8> {
             retry::start_sshd(&root)?;
         }
         Command::Seal { root } => tell(&seal::seal(&rooted(root)?)?),
-        Command::Unseal { root } => tell(&seal::unseal(&rooted(root)?)?),
+        Command::Unseal { root } => {
+            let root = rooted(root)?;
+            tell(&seal::unseal(&root, root.is_live())?);
+        }
         Command::Refresh => tell(&seal::refresh(&Root::live()?)?),
     }
     Ok(OPEN)

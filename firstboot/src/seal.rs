@@ -136,13 +136,17 @@ pub fn refresh(root: &Root) -> Result<Vec<String>> {
 }
 
 /// Takes back what [`seal`] has made active; returns a line for each thing removed. The program, the
-/// manifest and the state stay.
+/// manifest and the state stay. So does the list of revoked keys where sshd may be `running`: sshd reads
+/// it at every login, and refuses every key when a list that it was started with is gone
+/// (sshd_config(5), RevokedKeys).
 ///
 /// # Errors
 /// When something cannot be read or removed; may be repeated.
-pub fn unseal(root: &Root) -> Result<Vec<String>> {
+pub fn unseal(root: &Root, running: bool) -> Result<Vec<String>> {
     let mut said = Vec::new();
+    let mut units = false;
     for path in seal::installed(root)? {
+        units |= path.as_bytes().ends_with(b".service");
         if remove(root, &path)? {
             said.push(format!("removed {path}"));
         }
@@ -153,10 +157,19 @@ pub fn unseal(root: &Root) -> Result<Vec<String>> {
             remove(root, &folder)?;
         }
     }
-    if !said.is_empty() {
-        said.push(
-            "SSH no longer waits for an injected key; run: systemctl daemon-reload".to_owned(),
-        );
+    let list = ImagePath::literal(seal::REVOKED);
+    if !running && remove(root, &list)? {
+        said.push(format!("removed {list}"));
+    }
+    if said.is_empty() {
+        return Ok(said);
+    }
+    said.push("SSH no longer waits for an injected key".to_owned());
+    if running && units {
+        said.push("run: systemctl daemon-reload".to_owned());
+    }
+    if running && root.lstat(&list)?.is_some() {
+        said.push(format!("kept {list}: sshd needs it; reload sshd, then remove it"));
     }
     Ok(said)
 }

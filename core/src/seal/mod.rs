@@ -119,7 +119,8 @@ pub fn has_sshd_dropin(root: &Root) -> Result<bool> {
 }
 
 /// What a sealing may have left in `root`, what makes it active first. Neither the program, nor the
-/// manifest, nor the state are among it.
+/// manifest, nor the state are among it; nor is [`REVOKED`], which makes nothing active and outlives an
+/// sshd that has read its name.
 ///
 /// # Errors
 /// When the folder of units cannot be read.
@@ -133,7 +134,6 @@ pub fn installed(root: &Root) -> Result<Vec<ImagePath>> {
         }
     }
     paths.push(ImagePath::literal(sshd_dropin::PATH));
-    paths.push(ImagePath::literal(REVOKED));
     paths.push(ImagePath::literal(CLOUD_INIT));
     let own = systemd::files(&Inventory::default()).into_iter().chain(openrc::files());
     paths.extend(

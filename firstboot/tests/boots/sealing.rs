@@ -79,7 +79,7 @@ fn unsealing_leaves_the_image_as_it_was() {
     seal(&disk.root()).unwrap();
     let dropin = "usr/lib/systemd/system/rescue-door.service.d/05-disinherit.conf";
     assert!(disk.read(dropin).contains("AssertPathExists=/run/disinherit/passed"));
-    assert!(!unseal(&disk.root()).unwrap().is_empty());
+    assert!(!unseal(&disk.root(), false).unwrap().is_empty());
     let left: Vec<String> =
         disk.differences(&before).iter().map(|path| path.display().to_string()).collect();
     assert_eq!(
@@ -88,8 +88,35 @@ fn unsealing_leaves_the_image_as_it_was() {
         "the program and the manifest"
     );
     assert!(!disk.exists("usr/lib/systemd/system/rescue-door.service.d"), "no empty folder");
-    assert!(unseal(&disk.root()).unwrap().is_empty());
+    assert!(unseal(&disk.root(), false).unwrap().is_empty());
     assert!(refresh(&disk.root()).unwrap().is_empty(), "an upgrade does not seal again");
+}
+
+/// An sshd that was started with the list refuses every key once it is gone.
+#[test]
+fn unsealing_a_running_system_keeps_the_list_that_its_sshd_reads() {
+    let (dropin, list) =
+        ("etc/ssh/sshd_config.d/00-disinherit.conf", "etc/ssh/disinherit_revoked_keys");
+    let disk = debian();
+    disk.write(
+        "etc/ssh/sshd_config",
+        "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\nHostKey /etc/ssh/ssh_host_ed25519_key\n",
+    );
+    seal(&disk.root()).unwrap();
+    assert!(disk.boot(&Platform::new(A, &[key(2)])).unwrap().open);
+    let before = std::fs::read(disk.path(list)).unwrap();
+    let said = unseal(&disk.root(), true).unwrap();
+    assert!(
+        said.iter().any(|line| line.contains(list) && line.contains("reload sshd")),
+        "{said:?}"
+    );
+    assert!(!disk.exists(dropin));
+    assert_eq!(std::fs::read(disk.path(list)).unwrap(), before);
+    assert!(unseal(&disk.root(), true).unwrap().is_empty());
+    assert!(refresh(&disk.root()).unwrap().is_empty(), "a list alone is no sealed system");
+    assert!(!disk.exists(dropin));
+    assert_eq!(unseal(&disk.root(), false).unwrap().len(), 2, "an image's sshd does not run");
+    assert!(!disk.exists(list));
 }
 
 #[test]
@@ -129,7 +156,7 @@ fn an_image_with_openrc_gets_services_and_no_units() {
     }
     assert!(disk.boot(&Platform::new(A, &[key(2)])).unwrap().open);
     let sealed = disk.tree();
-    unseal(&disk.root()).unwrap();
+    unseal(&disk.root(), false).unwrap();
     assert!(sealed.len() > disk.tree().len());
     assert!(
         !disk.exists("etc/init.d/disinherit-gate") && !disk.exists("etc/rc.conf.d/disinherit.conf")
