@@ -17,7 +17,7 @@ use crate::{flag, out, quarantine};
 const INJECTED: [&str; 2] = ["/run/cloud-init/status.json", "/run/cloud-init/.instance-id"];
 
 /// Does what this boot needs before injection; returns what that was. `after` hears of each durable
-/// step of a removal and may stop it.
+/// step and may stop the run.
 ///
 /// # Errors
 /// When a step fails; sshd then stays closed, and the next boot does it again.
@@ -57,7 +57,7 @@ pub fn run(root: &Root, after: &mut dyn FnMut(Step) -> Result<()>) -> Result<Pha
         }
         Phase::Changed { from, new } => {
             if *new {
-                change(root, from, state.record, &now)?;
+                change(root, from, state.record, &now, after)?;
             } else {
                 quarantine::store(root, from)?;
             }
@@ -70,9 +70,13 @@ pub fn run(root: &Root, after: &mut dyn FnMut(Step) -> Result<()>) -> Result<Pha
 
 /// Sources that appear later (a kernel with DMI after one without) become part of the identity.
 fn adopted(root: &Root, record: Option<Record>, now: &Identity) -> Result<()> {
-    // Adoption burns it; this is for a power cut in between.
+    let Some(Record::Adopted(mut adopted)) = record else { return quarantine::burn(root) };
+    // Power was cut, or the disk was full, after passwords were locked under another identity and before
+    // the state said so: the copy is all there is of them. That of a former owner is only burned.
+    if quarantine::is_of(root, &adopted.identity)? {
+        quarantine::restore(root, &BTreeSet::new())?;
+    }
     quarantine::burn(root)?;
-    let Some(Record::Adopted(mut adopted)) = record else { return Ok(()) };
     if adopted.identity.complete(now) {
         Record::Adopted(adopted).write(root)?;
     }
@@ -89,9 +93,17 @@ fn returned(root: &Root, record: Option<Record>) -> Result<()> {
 
 /// Sets aside what the owner has and remembers which keys agents had written for him. Keys that were
 /// offered under a third identity stay known: they go when the old one comes back.
-fn change(root: &Root, from: &Identity, record: Option<Record>, now: &Identity) -> Result<()> {
+fn change(
+    root: &Root,
+    from: &Identity,
+    record: Option<Record>,
+    now: &Identity,
+    after: &mut dyn FnMut(Step) -> Result<()>,
+) -> Result<()> {
     quarantine::store(root, from)?;
+    after(Step::SetAside)?;
     passwords::lock(root, Whose::All)?;
+    after(Step::Locked)?;
     let Some(Record::Adopted(mut adopted)) = record else { return Ok(()) };
     let (mut offered, mut present) = (BTreeSet::new(), agents::keys(root)?);
     if let Some(before) = adopted.changed.take() {
@@ -100,7 +112,8 @@ fn change(root: &Root, from: &Identity, record: Option<Record>, now: &Identity) 
     }
     adopted.changed =
         Some(Changed { identity: now.clone(), offered, present, authorized: BTreeSet::new() });
-    Record::Adopted(adopted).write(root)
+    Record::Adopted(adopted).write(root)?;
+    after(Step::Changed)
 }
 
 /// What the early unit could not know: without any other source the instance-id of cloud-init, which
@@ -116,7 +129,7 @@ pub fn late(root: &Root) -> Result<()> {
         Phase::Changed { from, new: true }
             if !matches!(before, Phase::Changed { new: true, .. }) =>
         {
-            change(root, &from, state.record, &now)
+            change(root, &from, state.record, &now, &mut |_| Ok(()))
         }
         Phase::Returned if before != Phase::Returned => returned(root, state.record),
         _ => Ok(()),

@@ -126,11 +126,25 @@ pub fn restore(root: &Root, offered: &BTreeSet<KeyHash>) -> Result<()> {
     Ok(())
 }
 
-/// Overwrites and removes everything that was set aside.
+/// True when what is set aside, all of it, is the instance `owner`'s.
+///
+/// # Errors
+/// When the index is there and cannot be read.
+pub fn is_of(root: &Root, owner: &Identity) -> Result<bool> {
+    Ok(index(root)?.is_some_and(|index| index.from == *owner))
+}
+
+/// Overwrites and removes everything that was set aside, the index first: what is left of it after an
+/// error is never taken for a whole copy.
 ///
 /// # Errors
 /// When something cannot be removed.
 pub fn burn(root: &Root) -> Result<()> {
+    if let Some(index) = root.target(&ImagePath::literal(INDEX), Links::InRoot)?
+        && let Some(meta) = index.meta()?
+    {
+        change::delete(&index, &meta)?;
+    }
     let Some(target) = root.target(&ImagePath::literal(DIR), Links::InRoot)? else {
         return Ok(());
     };

@@ -18,7 +18,7 @@ use crate::state::{Record, Removal};
 use crate::{host_keys, logins, revoked};
 use passwords::Whose;
 
-/// The durable steps, in their order.
+/// The durable steps of this boot, in their order: those of a removal, or those under a changed identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// The state says `stripping`.
@@ -33,6 +33,12 @@ pub enum Step {
     Forgotten,
     /// The state says `stripped`.
     Done,
+    /// What the owner has is copied, because the identity is another one.
+    SetAside,
+    /// His passwords are locked.
+    Locked,
+    /// The state says under which identity.
+    Changed,
 }
 
 /// Removes what `removal` says. `after` hears of every step when it is durable, and may stop the run.

@@ -13,6 +13,7 @@ const EARLY: [strip::Step; 6] = [
     strip::Step::Forgotten,
     strip::Step::Done,
 ];
+const CHANGE: [strip::Step; 3] = [strip::Step::SetAside, strip::Step::Locked, strip::Step::Changed];
 const GATE: [gate::Step; 6] = [
     gate::Step::Logins,
     gate::Step::HostKeysRemoved,
@@ -83,6 +84,40 @@ fn a_copys_adoption_cut_anywhere_is_finished_or_taken_back() {
                     "{step:?}: {left:?}"
                 );
             }
+        }
+    }
+}
+
+/// Passwords are locked before the state can say why: until then the copy is the only one.
+#[test]
+fn a_changed_identity_cut_anywhere_costs_the_owner_nothing() {
+    for step in CHANGE {
+        for (again, back) in [(false, true), (true, true), (false, false)] {
+            let disk = Disk::sealed();
+            assert!(disk.boot(&Platform::new(A, &[key(2)])).unwrap().open);
+            let shadow = disk.read("etc/shadow").replace("debian:!", "debian:$6$salt$of.the.owner");
+            disk.write_mode("etc/shadow", &shadow, 0o600);
+            let before = disk.tree();
+            disk.boot_until(&Platform::silent(B), &mut cut(step), &mut never).unwrap_err();
+            if again {
+                // Whole once the state is written, else cut at the same step.
+                let second = disk.boot_until(&Platform::silent(B), &mut cut(step), &mut never);
+                assert_eq!(second.is_ok(), step == strip::Step::Changed, "{step:?}");
+            }
+            if !back {
+                let new = Platform { instance: "i-two", ..Platform::new(B, &[key(4)]) };
+                assert!(disk.boot(&new).unwrap().open, "{step:?}");
+                assert_eq!(disk.login_keys("debian"), key(4) + "\n", "{step:?}");
+                assert_eq!(disk.password("debian"), "*", "{step:?}");
+                continue;
+            }
+            assert!(disk.boot(&Platform::silent(A)).unwrap().open, "{step:?}");
+            assert_eq!(
+                disk.differences(&before),
+                [""; 0].map(std::path::PathBuf::from),
+                "{step:?}"
+            );
+            assert!(!disk.exists("var/lib/disinherit/quarantine"), "{step:?}");
         }
     }
 }
