@@ -28,9 +28,7 @@ fn main() -> Result<ExitCode> {
     trials.extend(boots::trials());
     trials.extend(cases::trials());
     trials.extend(container::trials());
-    if disinherit_tests::needs::full() {
-        trials.extend(escape::trials());
-    }
+    trials.extend(escape::trials());
     trials.extend(image::trials());
     trials.extend(offline::trials());
     trials.extend(precision::trials());
