@@ -54,7 +54,8 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
 /// file systems can treat what a mounted one keeps to itself.
 ///
 /// # Errors
-/// As [`run`]; refused when the image is in use or a tool is missing.
+/// As [`run`]; refused when the image is in use or a tool is missing. What fails once files were
+/// changed is in the report.
 pub fn run_offline(
     top: &Path,
     job: &Job<'_>,
@@ -67,19 +68,12 @@ pub fn run_offline(
     begun.plan.disk.splice(..0, offline.treatments());
     if job.mode == Mode::Scrub {
         begun.change(&root, job, progress)?;
-        // Nobody may hold a handle on what is unmounted.
-        if let Some(disk) = begun.disk.take() {
-            disk.before_repair(job.settings.erase, progress)?;
+        match begun.unmounted(&offline, root, top, job, progress) {
+            Ok(root) => begun.below(&root, job, progress),
+            Err(error) => {
+                begun.report.actions.extend(unfinished("treat the unmounted image", &error));
+            }
         }
-        drop(root);
-        let treated = offline.treat(progress)?;
-        let root = Root::offline(top)?;
-        let mut disk = disk(&root, job)?;
-        let repaired = treated.iter().filter(|t| t.fstype == "xfs" && t.error.is_none());
-        repaired.for_each(|t| disk.has_new_log(&t.device));
-        begun.disk = Some(disk);
-        begun.report.actions.extend(treated.into_iter().map(offline_step));
-        begun.below(&root, job, progress);
     }
     Ok(begun.conclude(job))
 }
@@ -127,6 +121,31 @@ impl Begun {
         }
         self.report.residual = files_left(&self.report);
         Ok(())
+    }
+
+    /// Runs the tools on the unmounted image and opens it again. Nobody may hold a handle on what
+    /// is unmounted, so `root` goes.
+    fn unmounted(
+        &mut self,
+        offline: &Offline,
+        root: Root,
+        top: &Path,
+        job: &Job<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<Root> {
+        if let Some(disk) = self.disk.take() {
+            disk.before_repair(job.settings.erase, progress)?;
+        }
+        drop(root);
+        let treated = offline.treat(progress)?;
+        let new_logs = treated.iter().filter(|t| t.fstype == "xfs" && t.error.is_none());
+        let new_logs: Vec<_> = new_logs.map(|t| t.device.clone()).collect();
+        self.report.actions.extend(treated.into_iter().map(offline_step));
+        let root = Root::offline(top)?;
+        let mut disk = disk(&root, job)?;
+        new_logs.iter().for_each(|device| disk.has_new_log(device));
+        self.disk = Some(disk);
+        Ok(root)
     }
 
     /// Treats the disk below the files and looks again. Something was written: an error is neither

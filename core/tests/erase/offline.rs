@@ -15,7 +15,7 @@ use libtest_mimic::Trial;
 use crate::image::{BTRFS, EXT4, Image, Recipe, XFS, run};
 use crate::plant::{plant, token};
 use crate::scope::image;
-use crate::scrub::Told;
+use crate::scrub::{Ear, Told};
 use crate::whole::{check_file_system, left};
 use crate::{Outcome, trial};
 
@@ -29,15 +29,24 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("offline_leaves_nothing_on_ext4_inline", ext4, move || nothing_left(inline)),
         trial("offline_leaves_nothing_on_xfs", xfs, || nothing_left(XFS)),
         trial("offline_an_image_in_use_is_refused", ext4, in_use),
+        trial("offline_an_image_that_comes_into_use_is_reported", ext4, used_later),
         trial("offline_what_lies_below_comes_back", ext4, nested),
         trial("offline_has_nothing_for_btrfs", &["mkfs.btrfs"], no_tool),
     ]
 }
 
 fn offline(image: &Image, mode: Mode) -> Result<(Plan, Report), disinherit_core::Error> {
+    heard(image, mode, &mut |_| ())
+}
+
+fn heard(
+    image: &Image,
+    mode: Mode,
+    ear: Ear<'_>,
+) -> Result<(Plan, Report), disinherit_core::Error> {
     let settings = Settings::new(Fragment::parse("policy", "firstboot: false").unwrap()).unwrap();
     let job = Job { settings: &settings, firstboot: None, mode };
-    pipeline::run_offline(&image.point, &job, &mut Told(&mut |_| ()))
+    pipeline::run_offline(&image.point, &job, &mut Told(ear))
 }
 
 /// The mounts at and below the image, with their options.
@@ -85,6 +94,28 @@ fn in_use() -> Outcome {
     let (plan, _) = offline(&image, Mode::DryRun)?;
     assert!(plan.disk[0].to_string().contains("run e2fsck -f -p -D"), "{}", plan.disk[0]);
     assert!(image.point.join("home/ann/.bash_history").exists());
+    Ok(())
+}
+
+/// Somebody opens a file after the steps were carried out: what was done is said all the same.
+fn used_later() -> Outcome {
+    let image = image(EXT4, b"export TOKEN=x\n")?;
+    let before = mounts(&image)?;
+    let mut open = None;
+    let passwd = image.point.join("etc/passwd");
+    let (_, report) = heard(&image, Mode::Scrub, &mut |at| {
+        if at == "Apply last" {
+            open = fs::File::open(&passwd).ok();
+        }
+    })?;
+    assert!(open.take().is_some());
+    assert_eq!(report.exit_code, 3);
+    let failed: Vec<_> = report.actions.iter().filter(|a| a.error.is_some()).collect();
+    let error = failed[0].error.as_deref().unwrap_or_default();
+    assert!(failed.len() == 1 && error.contains("cannot unmount"), "{failed:#?}");
+    assert!(report.summary.done > 0);
+    assert!(!image.point.join("home/ann/.bash_history").exists());
+    assert_eq!(mounts(&image)?, before);
     Ok(())
 }
 
