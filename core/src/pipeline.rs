@@ -44,7 +44,10 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
     progress.begin(LOOK);
     let mut begun = Begun::new(root, job)?;
     if job.mode == Mode::Scrub {
-        begun.change(root, job, progress)?;
+        if let Err(error) = begun.change(root, job, progress) {
+            begun.disk.iter().for_each(Disk::resume_swaps);
+            return Err(error);
+        }
         begun.below(root, job, progress);
     }
     Ok(begun.conclude(job))

@@ -19,7 +19,7 @@ pub use touched::Touched;
 pub use treatment::Treatment;
 
 use crate::apply::Progress;
-use crate::erase::{self, EraseMode, FileSystem, FsReport};
+use crate::erase::{self, EraseMode, FileSystem, FsReport, swap};
 use crate::policy::Settings;
 use crate::reach::Reach;
 use crate::report::{Report, Residual};
@@ -156,6 +156,15 @@ impl Disk {
         }
     }
 
+    /// Puts the swap areas to use again that [`Disk::stop_swaps`] took out of it.
+    pub fn resume_swaps(&self) {
+        for area in self.swaps.areas.iter().filter_map(swaps::Area::to_resume) {
+            if let Err(error) = swap::on(&area) {
+                log::warn!("{}", error.report());
+            }
+        }
+    }
+
     /// Treats swap areas, free space and journals, and says in `report` what was done and what is
     /// left. A swap area that was in use is out of use afterwards.
     ///
@@ -196,12 +205,12 @@ impl Disk {
             }
             let listener: erase::Listener<'_> =
                 &mut |at| told.phase(&format!("{:?}", at.step), at.done, at.total);
-            match area.erase(root, listener) {
-                Ok(None) => {}
-                Ok(Some(done)) => {
-                    report.stopped_swaps.extend(area.to_resume());
-                    report.swaps.push(done);
-                }
+            let erased = area.erase(root, listener);
+            if !matches!(erased, Ok(None)) {
+                report.stopped_swaps.extend(area.to_resume());
+            }
+            match erased {
+                Ok(done) => report.swaps.extend(done),
                 Err(error) => report.residual.push(swaps::failed(area, &error)),
             }
         }

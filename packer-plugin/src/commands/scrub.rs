@@ -36,7 +36,6 @@ pub(super) fn run(request: &Request) -> Result<u8> {
 }
 
 fn work(request: &Request, events: &mut Events) -> Result<u8> {
-    let live = matches!(request.place, Place::Live { .. });
     let root = open(request)?;
     let settings = settings(request)?;
     let firstboot = firstboot(request, &settings, &root)?;
@@ -53,22 +52,35 @@ fn work(request: &Request, events: &mut Events) -> Result<u8> {
     };
     events.quiet();
     let (plan, mut report) = ran?;
-    if !request.events && request.power_off.is_none() {
+    let captured = request.events || request.power_off.is_some();
+    if !captured {
         swap_on(&report);
     }
+    let ready = make_ready(request, &settings, &mut report);
+    let armed = ready.is_ok() && request.power_off.is_some_and(|delay| !delay.is_zero());
+    let ended = ready.and_then(|()| publish(request, &plan, &report, events));
+    if captured && !armed && ended.is_err() {
+        // It goes on after all.
+        swap_on(&report);
+    }
+    ended.map(|()| report.exit_code)
+}
+
+/// What comes between the run and its report.
+fn make_ready(request: &Request, settings: &Settings, report: &mut Report) -> Result<()> {
     if !request.expect_keys.is_empty() {
-        report::expect(&mut report, &request.expect_keys)?;
+        report::expect(report, &request.expect_keys)?;
         report.conclude(settings.fail_on, settings.strict);
     }
     if let Some(folder) = &request.cleanup {
         remove(folder)?;
         live::sync();
     }
+    let live = matches!(request.place, Place::Live { .. });
     if let Some(delay) = request.power_off.filter(|d| live && !d.is_zero()) {
         live::arm_power_off(delay)?;
     }
-    publish(request, &plan, &report, events)?;
-    Ok(report.exit_code)
+    Ok(())
 }
 
 fn open(request: &Request) -> Result<Root> {

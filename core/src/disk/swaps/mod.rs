@@ -396,6 +396,37 @@ mod tests {
     }
 
     #[test]
+    fn an_area_that_could_not_be_overwritten_is_to_be_used_again() {
+        struct Deaf;
+        impl crate::apply::Progress for Deaf {
+            fn step(&mut self, _: usize, _: usize, _: &str) {}
+            fn phase(&mut self, _: &str, _: u64, _: u64) {}
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        let root = Root::offline(folder.path()).unwrap();
+        let used = |name: &str| Active { path: folder.path().join(name), used: 0, priority: 3 };
+        let area = |place, used| Area {
+            place,
+            identity: Identity::Device(0),
+            used: Some(used),
+            stopped: true,
+            hibernated: false,
+        };
+        let areas = vec![
+            area(Place::Device(folder.path().join("none")), used("none")),
+            // The plan has removed it.
+            area(Place::File(ImagePath::new("/gone").unwrap()), used("gone")),
+        ];
+        let swaps = Swaps { areas, left: Vec::new() };
+        let disk = crate::disk::Disk { swaps, ..crate::disk::Disk::default() };
+        let mut report = crate::report::Report::of_nothing();
+        disk.erase_swaps(&root, crate::erase::EraseMode::Auto, &mut report, &mut Deaf);
+        assert_eq!(report.stopped_swaps, [used("none")]);
+        assert_eq!((report.swaps.len(), report.residual.len()), (0, 1));
+    }
+
+    #[test]
     fn only_devices_with_a_header_on_the_disks_of_the_image_are_candidates() {
         use std::io::Write as _;
         let sys = block::tests::machine();
