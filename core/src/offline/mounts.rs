@@ -1,8 +1,11 @@
 //! The mounts of an image: what has to be unmounted, and how it is mounted again.
 
 use std::ffi::CString;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{major, minor};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
@@ -16,7 +19,7 @@ use crate::{Error, Result};
 /// `Refused`: `top` is no mount, something below is not on a device of its own, a device is mounted
 /// elsewhere too, or a mount is in use.
 pub(super) fn below(top: &Path) -> Result<Vec<Entry>> {
-    let table = std::fs::read("/proc/self/mountinfo").map_err(|e| {
+    let table = fs::read("/proc/self/mountinfo").map_err(|e| {
         Error::failed("read", "/proc/self/mountinfo").because(e).remedy("mount /proc")
     })?;
     let (mut here, elsewhere): (Vec<Entry>, Vec<Entry>) =
@@ -43,6 +46,8 @@ pub(super) fn below(top: &Path) -> Result<Vec<Entry>> {
                 .remedy("unmount it there, then run again"));
         }
     }
+    // A loop device that goes with its last user must not, should a mount go.
+    let _held = here.iter().map(hold).collect::<Result<Vec<_>>>()?;
     // A mount with others below is in use by them; it is told when its turn comes.
     let leaf = |entry: &&Entry| {
         !here.iter().any(|o| o.point != entry.point && o.point.starts_with(&entry.point))
@@ -52,9 +57,13 @@ pub(super) fn below(top: &Path) -> Result<Vec<Entry>> {
 }
 
 /// Asks whether a mount could be unmounted. MNT_EXPIRE only marks it, and any use takes the mark
-/// away; one that is marked already goes, and is mounted again. umount(2)
+/// away: before, that of an earlier asking, because one that is marked already goes; afterwards,
+/// our own. Should it go all the same, it is mounted again. umount(2)
 fn is_idle(entry: &Entry) -> Result<()> {
-    match unmount(&entry.point, UnmountFlags::EXPIRE | UnmountFlags::NOFOLLOW) {
+    _ = fs::symlink_metadata(&entry.point);
+    let asked = unmount(&entry.point, UnmountFlags::EXPIRE | UnmountFlags::NOFOLLOW);
+    _ = fs::symlink_metadata(&entry.point);
+    match asked {
         Err(Errno::AGAIN) => Ok(()),
         Ok(()) => mount_again(entry),
         Err(error) => Err(Error::refused("unmount", entry.point.display())
@@ -132,10 +141,22 @@ fn data(of_super: &str) -> String {
 /// The device of a mount, held open so that a loop device that goes with its last user stays.
 ///
 /// # Errors
-/// It cannot be opened.
-pub(super) fn hold(entry: &Entry) -> Result<std::fs::File> {
-    std::fs::File::open(&entry.source)
-        .map_err(|e| Error::failed("open", entry.source.display()).because(e))
+/// `Refused`: it cannot be opened, or its name means another device than the mounted one.
+pub(super) fn hold(entry: &Entry) -> Result<File> {
+    let refused = || {
+        Error::refused("use the device", entry.source.display())
+            .remedy("mount the image by the name that its device has now, or leave --offline out")
+    };
+    let open = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&entry.source);
+    let file = open.map_err(|e| refused().because(e))?;
+    let number = file.metadata().map_err(|e| refused().because(e))?.rdev();
+    // A mounted btrfs has a number of its own, and no tool runs on it.
+    let same = format!("{}:{}", major(number), minor(number)) == entry.device;
+    if !same && entry.fstype != "btrfs" {
+        let point = entry.point.display();
+        return Err(refused().because(format!("it is not what is mounted at {point}")));
+    }
+    Ok(file)
 }
 
 /// Whether nobody, in no mount namespace, uses the device of an unmounted file system.
@@ -143,8 +164,7 @@ pub(super) fn hold(entry: &Entry) -> Result<std::fs::File> {
 /// # Errors
 /// Somebody does.
 pub(super) fn is_free(device: &PathBuf) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let open = std::fs::File::options().read(true).custom_flags(libc::O_EXCL).open(device);
+    let open = File::options().read(true).custom_flags(libc::O_EXCL).open(device);
     open.map(drop).map_err(|e| {
         Error::failed("use the device alone", device.display())
             .because(e)
@@ -164,6 +184,16 @@ mod tests {
         assert_eq!(data(of_super), "data=journal,errors=continue");
         assert_eq!(flags("ro", "rw"), MountFlags::RDONLY | MountFlags::STRICTATIME);
         assert_eq!(data("rw"), "");
+    }
+
+    #[test]
+    fn a_name_that_means_another_device_is_refused() {
+        let entry = |device: &str, fstype| {
+            let line = format!("36 35 {device} / /mnt rw - {fstype} /dev/null rw");
+            entries(line.as_bytes()).next().unwrap()
+        };
+        assert!(hold(&entry("1:3", "ext4")).is_ok() && hold(&entry("0:40", "btrfs")).is_ok());
+        assert_eq!(hold(&entry("7:3", "ext4")).unwrap_err().kind(), crate::Kind::Refused);
     }
 
     #[test]

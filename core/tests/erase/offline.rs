@@ -30,6 +30,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("offline_leaves_nothing_on_xfs", xfs, || nothing_left(XFS)),
         trial("offline_an_image_in_use_is_refused", ext4, in_use),
         trial("offline_an_image_that_comes_into_use_is_reported", ext4, used_later),
+        trial(
+            "offline_a_dry_run_unmounts_nothing",
+            &["mkfs.ext4", "e2fsck", "dumpe2fs"],
+            asked_before,
+        ),
         trial("offline_what_lies_below_comes_back", ext4, nested),
         trial("offline_has_nothing_for_btrfs", &["mkfs.btrfs"], no_tool),
     ]
@@ -116,6 +121,23 @@ fn used_later() -> Outcome {
     assert!(report.summary.done > 0);
     assert!(!image.point.join("home/ann/.bash_history").exists());
     assert_eq!(mounts(&image)?, before);
+    Ok(())
+}
+
+/// An earlier asking has left its mark on the mount, and the next one would unmount it.
+fn asked_before() -> Outcome {
+    let image = image(EXT4, b"ls\n")?;
+    // The number of a mount comes back with the next one; ext4 counts how often it was mounted.
+    let times = || -> Result<String, Box<dyn Error>> {
+        let all = run(Command::new("dumpe2fs").arg("-h").arg(&image.device))?;
+        Ok(all.lines().find(|line| line.starts_with("Mount count:")).unwrap().to_owned())
+    };
+    let before = times()?;
+    let mark = rustix::mount::UnmountFlags::EXPIRE;
+    let marked = rustix::mount::unmount(&image.point, mark);
+    assert_eq!(marked, Err(rustix::io::Errno::AGAIN));
+    offline(&image, Mode::DryRun)?;
+    assert_eq!(times()?, before);
     Ok(())
 }
 
