@@ -13,10 +13,14 @@ use disinherit_core::root::{Links, Root};
 use disinherit_core::{Error, ImagePath, Result, change};
 use serde::{Deserialize, Serialize};
 
+use crate::edit;
+
 /// Where the state lies.
 pub const PATH: &str = "/var/lib/disinherit/state.json";
 const SCHEMA: u32 = 1;
-const LIMIT: u64 = 1 << 20;
+/// Nothing larger is read, hence nothing larger is written. The keys of a former owner's users count,
+/// and it is they who choose how many: 200,000 keys fit.
+const LIMIT: u64 = edit::LIMIT;
 
 /// What the disk says about this instance.
 #[derive(Debug)]
@@ -157,13 +161,23 @@ impl Record {
     /// Makes this the state, durably: temporary file, fsync, rename, fsync of the folder.
     ///
     /// # Errors
-    /// When the folder cannot be made or the file cannot be written.
+    /// When the folder cannot be made or the file cannot be written; when it would be larger than what
+    /// is read, because it would then say that a removal was interrupted.
     pub fn write(&self, root: &Root) -> Result<()> {
+        write_private(root, &ImagePath::literal(PATH), &self.text(LIMIT)?)
+    }
+
+    fn text(&self, limit: u64) -> Result<Vec<u8>> {
         let file = File { schema: SCHEMA, record: self.clone() };
         let mut bytes = serde_json::to_vec_pretty(&file)
             .map_err(|e| Error::failed("write", PATH).because(e))?;
         bytes.push(b'\n');
-        write_private(root, &ImagePath::literal(PATH), &bytes)
+        if u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {
+            return Ok(bytes);
+        }
+        Err(Error::failed("write", PATH)
+            .because(format!("it would be larger than {limit} bytes"))
+            .remedy("remove lines that nobody needs from the users' authorized_keys"))
     }
 }
 
@@ -202,5 +216,33 @@ mod tests {
             assert_eq!(parse(&whole[..cut]), None, "cut at {cut}");
         }
         assert_eq!(parse(br#"{"schema":2,"state":"adopted","identity":{},"keys":[]}"#), None);
+    }
+
+    fn adopted(keys: u32) -> Record {
+        let hash = |number: u32| {
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&number.to_be_bytes());
+            KeyHash(hash)
+        };
+        let revoked = (0..keys).map(hash).collect();
+        Record::Adopted(Box::new(Adopted { revoked, ..Adopted::default() }))
+    }
+
+    #[test]
+    fn a_former_owner_with_many_keys_makes_no_unreadable_state() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("etc")).unwrap();
+        let root = Root::offline(dir.path()).unwrap();
+        let many = adopted(100_000);
+        many.write(&root).unwrap();
+        assert_eq!(State::read(&root).record, Some(many));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_written() {
+        let record = adopted(3);
+        let length = record.text(u64::MAX).unwrap().len() as u64;
+        assert_eq!(record.text(length).unwrap().len() as u64, length);
+        assert!(record.text(length - 1).unwrap_err().report().contains("authorized_keys"));
     }
 }
