@@ -120,7 +120,7 @@ fn change(
 /// comes with the network, says that this is another instance, or the former one again.
 ///
 /// # Errors
-/// When a step fails; sshd then stays closed.
+/// When what another instance must not have cannot be set aside; sshd then stays closed.
 pub fn late(root: &Root) -> Result<()> {
     let state = State::read(root);
     let (early, now) = (Identity::read(root), Identity::read_late(root));
@@ -131,7 +131,13 @@ pub fn late(root: &Root) -> Result<()> {
         {
             change(root, &from, state.record, &now, &mut |_| Ok(()))
         }
-        Phase::Returned if before != Phase::Returned => returned(root, state.record),
+        // As in the early unit: the owner opens, and a later boot restores the rest.
+        Phase::Returned if before != Phase::Returned => {
+            if let Err(error) = returned(root, state.record) {
+                out::say(format_args!("gate: {}", error.report()));
+            }
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

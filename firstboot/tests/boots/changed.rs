@@ -10,8 +10,12 @@ const MINE: &str = "$6$salt$of.the.owner";
 
 /// Adopted by A with key 2; the owner has set a password for himself.
 fn adopted() -> Disk {
+    adopted_by(&Platform::new(A, &[key(2)]))
+}
+
+fn adopted_by(platform: &Platform) -> Disk {
     let disk = Disk::sealed();
-    assert!(disk.boot(&Platform::new(A, &[key(2)])).unwrap().open);
+    assert!(disk.boot(platform).unwrap().open);
     let shadow = disk.read("etc/shadow").replace("debian:!", &format!("debian:{MINE}"));
     disk.write_mode("etc/shadow", &shadow, 0o600);
     disk
@@ -102,8 +106,23 @@ fn a_password_that_the_new_platform_set_survives_a_reboot_before_adoption() {
 /// As on a full disk: what was set aside cannot be read back, or nothing can be written.
 #[test]
 fn the_old_identity_opens_though_not_everything_can_be_restored() {
-    let disk = adopted();
-    assert_eq!(disk.boot(&Platform::silent(B)).unwrap().reason, Reason::IdentityChanged);
+    opens_though_not_everything_can_be_restored(
+        &adopted(),
+        &Platform::silent(B),
+        &Platform::silent(A),
+    );
+}
+
+/// The same where the gate alone can tell, by cloud-init's instance-id.
+#[test]
+fn it_opens_too_where_only_the_instance_id_tells() {
+    let first = Platform { instance: "i-one", ..Platform::new("", &[key(2)]) };
+    let other = Platform { instance: "i-two", ..Platform::new("", &[]) };
+    opens_though_not_everything_can_be_restored(&adopted_by(&first), &other, &first);
+}
+
+fn opens_though_not_everything_can_be_restored(disk: &Disk, other: &Platform, owner: &Platform) {
+    assert_eq!(disk.boot(other).unwrap().reason, Reason::IdentityChanged);
     let copies = disk.path("var/lib/disinherit/quarantine");
     let aside = disk.path("var/lib/disinherit/elsewhere");
     std::fs::create_dir(&aside).unwrap();
@@ -112,14 +131,15 @@ fn the_old_identity_opens_though_not_everything_can_be_restored() {
             std::fs::rename(entry.path(), aside.join(entry.file_name())).unwrap();
         }
     }
-    let decision = disk.boot(&Platform::silent(A)).unwrap();
+    let decision = disk.boot(owner).unwrap();
     assert_eq!((decision.open, decision.reason), (true, Reason::Adopted), "{}", decision.text());
     assert!(decision.text().contains("passwords stay locked"), "{}", decision.text());
+    assert!(flag::is_set(&disk.root()).unwrap());
     assert_eq!(disk.password("debian"), "*");
     for entry in std::fs::read_dir(&aside).unwrap().map(Result::unwrap) {
         std::fs::rename(entry.path(), copies.join(entry.file_name())).unwrap();
     }
-    assert!(disk.boot(&Platform::silent(A)).unwrap().open);
+    assert!(disk.boot(owner).unwrap().open);
     assert_eq!(disk.password("debian"), MINE, "a later boot restores the rest");
 }
 
