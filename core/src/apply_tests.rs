@@ -34,7 +34,7 @@ impl Home {
     fn step(&self, links: Links) -> Step {
         let path = ImagePath::new("/home/ann/.config/shadow").unwrap();
         let meta = self.root().stat(&path).unwrap().unwrap();
-        let cut = Cut::around(OWN, 0..9, 6..8, b"token");
+        let cut = Cut::around(0..9, 6..8, b"token");
         Step {
             rules: vec!["test".to_owned()],
             path,

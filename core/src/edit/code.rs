@@ -26,7 +26,7 @@ pub(super) fn find(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
             let content = line.text.get(value.clone()).unwrap_or_default();
             if selects(keys, &[name]) && judge(content) {
                 let name = shown(name, |n| selects(keys, &[n]));
-                cuts.push(Cut::new(text, line.place_of(content), name));
+                cuts.push(Cut::new(line.place_of(content), name));
             }
         }
         let new = cuts.get(first..).unwrap_or_default().to_vec();

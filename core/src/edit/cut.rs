@@ -24,7 +24,7 @@ pub struct Cut {
     /// The part of the span that is the secret, which the raw disk is searched for.
     #[serde(skip)]
     pub secret: (usize, usize),
-    /// The number of the first line, from 1.
+    /// The number of the first line, from 1; 0 until the finder has counted.
     pub line: usize,
     /// The name of the setting or the kind of the secret; never the secret.
     pub what: String,
@@ -34,19 +34,18 @@ pub struct Cut {
 
 impl Cut {
     /// A span that is a secret from end to end.
-    pub fn new(text: &[u8], span: Range<usize>, what: &[u8]) -> Self {
+    pub fn new(span: Range<usize>, what: &[u8]) -> Self {
         let secret = span.clone();
-        Self::around(text, span, secret, what)
+        Self::around(span, secret, what)
     }
 
     /// A span that goes together with the secret in it: the line of a setting, for instance.
-    pub fn around(text: &[u8], span: Range<usize>, secret: Range<usize>, what: &[u8]) -> Self {
-        let before = text.get(..span.start).unwrap_or_default();
+    pub fn around(span: Range<usize>, secret: Range<usize>, what: &[u8]) -> Self {
         Self {
             from: span.start,
             to: span.end,
             secret: (secret.start, secret.end),
-            line: before.iter().filter(|b| **b == b'\n').count() + 1,
+            line: 0,
             what: name(what),
             put: String::new(),
         }
@@ -57,6 +56,18 @@ impl Cut {
     pub fn put(mut self, put: &str) -> Self {
         put.clone_into(&mut self.put);
         self
+    }
+}
+
+/// Gives `cuts` of `text` the numbers of their lines. In one pass: a file may consist of secrets.
+pub(super) fn number(text: &[u8], cuts: &mut [Cut]) {
+    let mut cuts: Vec<&mut Cut> = cuts.iter_mut().collect();
+    cuts.sort_by_key(|cut| cut.from);
+    let (mut at, mut line) = (0, 1);
+    for cut in cuts {
+        let between = text.get(at..cut.from).unwrap_or_default();
+        line += between.iter().filter(|b| **b == b'\n').count();
+        (at, cut.line) = (cut.from, line);
     }
 }
 
@@ -112,29 +123,37 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn cut(text: &[u8], span: Range<usize>) -> Edit {
-        Edit::Cut(Cut::new(text, span, b"x"))
+    fn cut(span: Range<usize>) -> Edit {
+        Edit::Cut(Cut::new(span, b"x"))
     }
 
     #[test]
     fn spans_go_and_the_rest_stays() {
         let text = b"a=1\npassword=secret\nb=2\n";
-        let value = Cut::around(text, 13..19, 13..19, b"password").put("''");
-        assert_eq!((value.line, value.what.as_str()), (2, "password"));
-        let edits = [Edit::Cut(value), cut(text, 0..4)];
+        let value = Cut::around(13..19, 13..19, b"password").put("''");
+        assert_eq!(value.what, "password");
+        let edits = [Edit::Cut(value), cut(0..4)];
         assert_eq!(&**run(text, &edits).unwrap(), b"password=''\nb=2\n");
         assert_eq!(removed(text, &edits), [&b"a=1\n"[..], b"secret"]);
     }
 
     #[test]
     fn a_span_behind_the_end_is_another_file() {
-        assert!(run(b"abc", &[cut(b"abcdef", 2..5)]).is_err());
+        assert!(run(b"abc", &[cut(2..5)]).is_err());
     }
 
     #[test]
     fn names_are_shown_without_control_characters_and_not_without_end() {
-        let cut = Cut::new(b"", 0..0, &[b'\n'; 100]);
+        let cut = Cut::new(0..0, &[b'\n'; 100]);
         assert!(!cut.what.contains('\n') && cut.what.chars().count() < 70);
+    }
+
+    #[test]
+    fn cuts_know_their_lines_in_any_order() {
+        let spans = [8..9, 0..3, 4..4, 5..9, 0..9];
+        let mut cuts = spans.map(|span| Cut::new(span, b"x"));
+        number(b"a\nb\n\nc\nd", &mut cuts);
+        assert_eq!(cuts.map(|cut| cut.line), [5, 1, 3, 4, 1]);
     }
 
     proptest! {
@@ -147,7 +166,7 @@ mod tests {
                 .into_iter()
                 .map(|(from, len)| from.min(text.len())..(from + len).min(text.len()))
                 .collect();
-            let edits: Vec<Edit> = spans.iter().map(|s| cut(&text, s.clone())).collect();
+            let edits: Vec<Edit> = spans.iter().map(|s| cut(s.clone())).collect();
             let stays = |i: &usize| !spans.iter().any(|s| s.contains(i));
             let expected: Vec<u8> = (0..text.len()).filter(stays).map(|i| text[i]).collect();
             prop_assert_eq!(run(&text, &edits).unwrap().to_vec(), expected);

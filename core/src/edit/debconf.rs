@@ -37,7 +37,7 @@ pub(super) fn find(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
         }
         if let Some(value) = field(b"Value:").filter(|v| secret && is_secret(v)) {
             let name = shown(name, |n| selects(keys, &[n]));
-            cuts.push(Cut::around(text, line.start..line.end, line.place_of(value), name));
+            cuts.push(Cut::around(line.start..line.end, line.place_of(value), name));
         }
     }
     cuts

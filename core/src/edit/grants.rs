@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::Cut;
+use super::cut::number;
 use super::line::lines;
 
 /// What of a file names accounts that are not there.
@@ -31,6 +32,7 @@ pub fn sudoers(text: &[u8], known: &dyn Fn(&[u8]) -> bool) -> Orphans {
             }
         }
     }
+    number(text, &mut orphans.cuts);
     orphans.all = !others && !orphans.cuts.is_empty();
     orphans
 }
@@ -56,9 +58,10 @@ pub fn doas(text: &[u8], known: &dyn Fn(&[u8]) -> bool) -> Orphans {
         let options: [&[u8]; 5] = [b"nopass", b"nolog", b"persist", b"keepenv", b"setenv"];
         let name = words.find(|word| !options.contains(word) && !word.ends_with(b"}"));
         if name.is_some_and(|name| is_plain(name) && !known(name)) {
-            cuts.push(Cut::new(text, span, name.unwrap_or_default()));
+            cuts.push(Cut::new(span, name.unwrap_or_default()));
         }
     }
+    number(text, &mut cuts);
     Orphans { cuts, all: false }
 }
 
@@ -124,7 +127,7 @@ fn row(
     let gone: Vec<bool> = names.iter().map(orphaned).collect();
     let name = |i: usize| names.get(i).and_then(|at| text.get(at.clone())).unwrap_or_default();
     if gone.contains(&true) && !gone.contains(&false) {
-        cuts.push(Cut::new(text, span, name(0)));
+        cuts.push(Cut::new(span, name(0)));
         return true;
     }
     for (i, at) in names.iter().enumerate().filter(|(i, _)| gone.get(*i) == Some(&true)) {
@@ -135,7 +138,7 @@ fn row(
             (_, Some(before)) => before.end..at.end,
             _ => at.clone(),
         };
-        cuts.push(Cut::new(text, span, name(i)));
+        cuts.push(Cut::new(span, name(i)));
     }
     false
 }
@@ -232,6 +235,8 @@ mod tests {
                    permit :wheel\ndeny bob\n# permit bob\n";
         let new = "permit persist ann\npermit :wheel\ndeny bob\n# permit bob\n";
         assert_eq!(edited(old, doas).0, new);
+        let lines = doas(old.as_bytes(), &known).cuts.into_iter().map(|cut| cut.line);
+        assert_eq!(lines.collect::<Vec<_>>(), [1, 2]);
     }
 
     proptest! {

@@ -16,7 +16,7 @@ pub(super) fn find(text: &[u8]) -> Vec<Cut> {
         let (name, value) = match words.as_slice() {
             [b"password" | b"password_pbkdf2", _, secret, ..] => (&b"password"[..], *secret),
             [b"set", user, ..] if user.starts_with(b"superusers=") => {
-                users.push(Cut::new(text, line.start..line.end, b"superusers"));
+                users.push(Cut::new(line.start..line.end, b"superusers"));
                 continue;
             }
             [first, ..] => match first.strip_prefix(b"GRUB2_PASSWORD=") {
@@ -26,7 +26,7 @@ pub(super) fn find(text: &[u8]) -> Vec<Cut> {
             [] => continue,
         };
         if is_secret(value) && !value.starts_with(b"\\$") {
-            cuts.push(Cut::around(text, line.start..line.end, line.place_of(value), name));
+            cuts.push(Cut::around(line.start..line.end, line.place_of(value), name));
         }
     }
     if !cuts.is_empty() {

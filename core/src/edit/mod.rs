@@ -128,7 +128,8 @@ pub enum Format {
 /// # Errors
 /// [`Unfit`]: the file stays, and the reason is one for the report.
 pub fn find(finder: Finder, text: &[u8], keys: &[KeyPattern]) -> Result<Vec<Cut>, Unfit> {
-    let cuts = scan(finder, text, keys)?;
+    let mut cuts = scan(finder, text, keys)?;
+    cut::number(text, &mut cuts);
     if cuts.is_empty() {
         return Ok(cuts);
     }
@@ -283,6 +284,15 @@ mod tests {
                 prop_assert!(removed(Format::Spans, &text, &edits).unwrap().len() == edits.len());
             }
         }
+    }
+
+    #[test]
+    fn a_file_of_nothing_but_secrets_is_counted_once() {
+        let text = b"password=x1\n".repeat(1 << 16);
+        let keys = ["password".parse().unwrap()];
+        let cuts = find(Finder::Settings, &text, &keys).unwrap();
+        assert_eq!(cuts.len(), 1 << 16);
+        assert!(cuts.iter().zip(1..).all(|(cut, line)| cut.line == line));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) fn find(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
             let end = body.iter().position(u8::is_ascii_whitespace).unwrap_or(body.len());
             let name = body.get(..end)?;
             selects(keys, &[name])
-                .then(|| Cut::around(text, line.start..line.end, line.place_of(body), b"row"))
+                .then(|| Cut::around(line.start..line.end, line.place_of(body), b"row"))
         })
         .collect()
 }

@@ -39,7 +39,7 @@ pub(super) fn find(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
         let found = setting(text, line, body, end, |key| selects(keys, &path(section, key)))
             .filter(|s| if comment.is_some() { was_in_use(s.value) } else { is_secret(s.value) });
         match found {
-            Some(s) => cuts.push(Cut::around(text, line.start..end, s.secret, s.name)),
+            Some(s) => cuts.push(Cut::around(line.start..end, s.secret, s.name)),
             None => {
                 for inner in all.get(i..=last).unwrap_or_default() {
                     cuts.extend(inline(text, inner, section, keys));
@@ -179,7 +179,7 @@ fn inline(text: &[u8], line: &Line<'_>, section: &[u8], keys: &[KeyPattern]) -> 
         (wanted(key) && is_secret(value)).then_some(())?;
         let secret = line.place_of(unquoted(value));
         let pair = with_comma(text, line.place_of(part.trim_ascii()));
-        Some(Cut::around(text, pair, secret, shown(key, wanted)))
+        Some(Cut::around(pair, secret, shown(key, wanted)))
     };
     pairs(inner).into_iter().filter_map(cut).collect()
 }

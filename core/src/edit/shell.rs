@@ -29,7 +29,7 @@ pub(super) fn find(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
             if assignments(text, line.place_of(body)).any(|(name, value)| {
                 selects(keys, &[name]) && was_in_use(text.get(value).unwrap_or_default())
             }) {
-                cuts.push(Cut::new(text, line.start..line.end, b"commented-out variable"));
+                cuts.push(Cut::new(line.start..line.end, b"commented-out variable"));
             } else {
                 cuts.extend(url::in_line(text, &line));
             }
@@ -72,7 +72,7 @@ fn variable(text: &[u8], name: &[u8], value: Range<usize>) -> Cut {
     let inner = unquoted(content);
     let lead = content.windows(inner.len().max(1)).position(|w| w == inner).unwrap_or_default();
     let secret = value.start + lead..value.start + lead + inner.len();
-    let cut = Cut::around(text, value, secret, name);
+    let cut = Cut::around(value, secret, name);
     if before.ends_with(b"=") { cut } else { cut.put("''") }
 }
 

@@ -143,13 +143,13 @@ fn runs(gone: &[bool]) -> Vec<(usize, usize)> {
     out
 }
 
-fn named(text: &[u8], span: Range<usize>, first: &Entry, last: &Entry) -> Cut {
+fn named(span: Range<usize>, first: &Entry, last: &Entry) -> Cut {
     let secret = first.value.span.start..last.value.span.end.max(first.value.span.start);
-    Cut::around(text, span, secret, shown(&first.name, |_| false))
+    Cut::around(span, secret, shown(&first.name, |_| false))
 }
 
 /// In braces a member goes with the comma behind it, the last one with the comma before it.
-fn remove_flow(text: &[u8], map: &Range<usize>, entries: &[Entry], gone: &[bool]) -> Vec<Cut> {
+fn remove_flow(_: &[u8], map: &Range<usize>, entries: &[Entry], gone: &[bool]) -> Vec<Cut> {
     let all = !gone.contains(&false);
     let cut = |(i, j): (usize, usize)| {
         let (first, last) = (entries.get(i)?, entries.get(j)?);
@@ -160,7 +160,7 @@ fn remove_flow(text: &[u8], map: &Range<usize>, entries: &[Entry], gone: &[bool]
             (Some(before), None) => before.span().end..last.span().end,
             (None, None) => return None,
         };
-        Some(named(text, span, first, last))
+        Some(named(span, first, last))
     };
     runs(gone).into_iter().filter_map(cut).collect()
 }
@@ -174,7 +174,7 @@ fn remove_block(text: &[u8], _: &Range<usize>, entries: &[Entry], gone: &[bool])
         if all {
             let whole = text.get(first.key.start..end)?.trim_ascii_end().len();
             let span = first.key.start..first.key.start + whole;
-            return Some(named(text, span, first, last).put("{}"));
+            return Some(named(span, first, last).put("{}"));
         }
         let line = text.get(..first.key.start)?;
         let margin = line.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
@@ -185,7 +185,7 @@ fn remove_block(text: &[u8], _: &Range<usize>, entries: &[Entry], gone: &[bool])
             (false, Some(next)) => first.key.start..next.key.start,
             (false, None) => first.key.start..end,
         };
-        Some(named(text, span, first, last))
+        Some(named(span, first, last))
     };
     runs(gone).into_iter().filter_map(cut).collect()
 }

@@ -21,7 +21,7 @@ pub(super) fn find(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
             b"SetCredential" | b"SetCredentialEncrypted" => {
                 let colon = content.iter().position(|b| *b == b':');
                 if colon.is_some_and(|at| is_secret(content.get(at + 1..).unwrap_or_default())) {
-                    cuts.push(Cut::around(text, whole, value, name));
+                    cuts.push(Cut::around(whole, value, name));
                 }
             }
             _ => cuts.extend(url::in_span(text, value)),
@@ -55,7 +55,7 @@ pub(super) fn arguments(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
             if selects(keys, &[name]) && !is_option && is_secret(value) {
                 let put = if option.contains(&b'=') { "" } else { "\"\"" };
                 let name = shown(name, |n| selects(keys, &[n]));
-                cuts.push(Cut::new(text, secret, name).put(put));
+                cuts.push(Cut::new(secret, name).put(put));
             }
         }
     }
@@ -112,7 +112,7 @@ fn environment(
     }
     if found.len() == words.len() {
         let name = found.first().map_or(&b""[..], |(_, name)| name);
-        return vec![Cut::around(text, whole, value, name)];
+        return vec![Cut::around(whole, value, name)];
     }
     let blank = |i: usize| text.get(i).is_some_and(|b| matches!(b, b' ' | b'\t'));
     let mut cuts: Vec<Cut> = found
@@ -123,7 +123,7 @@ fn environment(
                 _ if blank(word.end) => word.start..word.end + 1,
                 _ => word.clone(),
             };
-            Cut::around(text, span, word, name)
+            Cut::around(span, word, name)
         })
         .collect();
     let free = |l: &Cut| !cuts.iter().any(|c: &Cut| c.from <= l.from && l.from < c.to);

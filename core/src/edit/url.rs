@@ -17,7 +17,7 @@ const TOKEN: usize = 16;
 
 /// The logins in every URL of `text`.
 pub(super) fn find(text: &[u8]) -> Vec<Cut> {
-    logins(text).into_iter().map(|(at, secret)| Cut::around(text, at, secret, WHAT)).collect()
+    logins(text).into_iter().map(|(at, secret)| Cut::around(at, secret, WHAT)).collect()
 }
 
 /// The logins in the URLs of one line of `text`.
@@ -30,7 +30,7 @@ pub(super) fn in_span(text: &[u8], span: Range<usize>) -> Vec<Cut> {
     let shift = |at: Range<usize>| at.start + span.start..at.end + span.start;
     logins(text.get(span.clone()).unwrap_or_default())
         .into_iter()
-        .map(|(at, secret)| Cut::around(text, shift(at), shift(secret), WHAT))
+        .map(|(at, secret)| Cut::around(shift(at), shift(secret), WHAT))
         .collect()
 }
 

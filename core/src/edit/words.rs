@@ -67,7 +67,7 @@ fn cuts(
                 let at = |r: Range<usize>| r.start + line.start..r.end + line.start;
                 let (span, put) = widen(text, at(name_start(line.text, name)..word.end));
                 let name = shown(name, |n| selects(keys, &[n]));
-                out.push(Cut::around(text, span, at(value), name).put(put));
+                out.push(Cut::around(span, at(value), name).put(put));
             }
         }
         let found = out.get(first..).unwrap_or_default().to_vec();

@@ -56,12 +56,12 @@ fn element(text: &[u8], node: Node<'_, '_>, keys: &[KeyPattern], cuts: &mut Vec<
         if !goes || !secret(text, &value) {
             cuts.extend(url::in_span(text, value));
         } else if named {
-            cuts.push(Cut::around(text, lines_of(text, node.range()), value, name.as_bytes()));
+            cuts.push(Cut::around(lines_of(text, node.range()), value, name.as_bytes()));
         } else {
             let blank = text.get(..attribute.range().start).unwrap_or_default();
             let start = blank.trim_ascii_end().len();
             let span = start..attribute.range().end;
-            cuts.push(Cut::around(text, span, value, name.as_bytes()));
+            cuts.push(Cut::around(span, value, name.as_bytes()));
         }
     }
 }
@@ -74,7 +74,7 @@ fn texts(text: &[u8], node: Node<'_, '_>, keys: &[KeyPattern], cuts: &mut Vec<Cu
     match parent.filter(|_| node.is_text() && selects(keys, &path) && secret(text, &span)) {
         Some(parent) => {
             let name = path.last().copied().unwrap_or_default();
-            cuts.push(Cut::around(text, lines_of(text, parent.range()), span, name));
+            cuts.push(Cut::around(lines_of(text, parent.range()), span, name));
         }
         None => cuts.extend(url::in_span(text, span)),
     }

@@ -38,7 +38,7 @@ fn comments(text: &[u8], keys: &[KeyPattern]) -> Vec<Cut> {
         if secret {
             let name = shown(unquoted(parts.map_or(body, |(key, _)| key)), |n| selects(keys, &[n]));
             let value = line.place_of(parts.map_or(body, |(_, value)| value));
-            cuts.push(Cut::around(text, line.start..line.end, value, name));
+            cuts.push(Cut::around(line.start..line.end, value, name));
         } else {
             cuts.extend(url::in_line(text, &line));
         }
