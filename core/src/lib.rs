@@ -76,6 +76,8 @@ pub mod sshd;
 pub mod suggest;
 mod sys;
 pub mod text;
+#[cfg(feature = "scrub")]
+mod unpack;
 
 pub use error::{Error, Kind, Result};
 pub use path::ImagePath;

@@ -5,6 +5,8 @@ use std::io::{self, Read};
 
 use zeroize::Zeroizing;
 
+use crate::unpack;
+
 /// As much of a packed file is looked into, in bytes of what it holds.
 pub(super) const MOST: usize = 64 << 20;
 
@@ -35,11 +37,8 @@ impl Packed {
     pub(super) fn open<'a>(self, source: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
         Ok(match self {
             Self::Gzip => Box::new(flate2::read::MultiGzDecoder::new(source)),
-            Self::Xz => Box::new(lzma_rust2::XzReader::new(source, true)),
-            Self::Zstd => Box::new(
-                ruzstd::decoding::StreamingDecoder::new(source)
-                    .map_err(|e| io::Error::other(e.to_string()))?,
-            ),
+            Self::Xz => Box::new(unpack::xz(source, true)),
+            Self::Zstd => Box::new(unpack::Zstd::new(source)?),
             Self::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(source)),
         })
     }

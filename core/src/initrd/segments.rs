@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read};
 
 use super::{Visit, cpio, damaged, lz4};
+use crate::unpack;
 
 /// Ends every row that somebody made up: the real ones have two or three segments.
 const MOST: usize = 64;
@@ -102,13 +103,8 @@ fn segment(source: &mut Source<'_>, visit: &mut Visit<'_>) -> io::Result<()> {
         [b'0', b'7', b'0', b'7', b'0', b'1' | b'2'] => cpio::walk(source, visit),
         [0x1f, 0x8b, 8, ..] => packed(&mut flate2::bufread::GzDecoder::new(source), visit),
         [b'B', b'Z', b'h', ..] => packed(&mut bzip2::bufread::BzDecoder::new(source), visit),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            packed(&mut lzma_rust2::XzReader::new(source, false), visit)
-        }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            let reader = ruzstd::decoding::StreamingDecoder::new(source);
-            packed(&mut reader.map_err(|e| io::Error::other(e.to_string()))?, visit)
-        }
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => packed(&mut unpack::xz(source, false), visit),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => packed(&mut unpack::zstd_frame(source)?, visit),
         [0x02, 0x21, 0x4c, 0x18, ..] => packed(&mut lz4::Legacy::new(source), visit),
         _ => Err(damaged("packed in a way that is not known")),
     }

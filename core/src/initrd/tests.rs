@@ -109,6 +109,16 @@ fn what_is_cut_or_unknown_is_an_error_and_not_empty() {
     }
 }
 
+/// A header can ask for 4 GiB, which would end the program.
+#[test]
+fn memory_without_bound_is_refused() {
+    let image = archive(&[("etc/shadow", &shadow())]);
+    let blocks: Vec<(&[u8], u8)> = image.chunks(64).map(|chunk| (chunk, 0)).collect();
+    assert_eq!(found(&crate::unpack::packed_xz(&blocks)), [ROOT]);
+    let image = crate::unpack::packed_xz(&[(b"070701", 40)]);
+    assert!(look(&mut &*image).unwrap_err().to_string().contains("cannot be looked into"));
+}
+
 /// A PE program with an `.initrd` section.
 fn program(initrd: &[u8]) -> Vec<u8> {
     let mut out = vec![0; 0x400];
