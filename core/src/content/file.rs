@@ -1,5 +1,6 @@
 //! One file: what kind of text it is, read once in pieces that overlap, every match with its place.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 use std::ops::Range;
 
@@ -7,7 +8,8 @@ use zeroize::Zeroizing;
 
 use super::mark::Key;
 use super::scanner::{Match, Reading, Scanner};
-use super::unpack::{MOST, Packed, Wide, narrow};
+use super::unpack::{MOST, Packed};
+use super::wide::Wide;
 use super::zone::Zone;
 use crate::catalogue::Certainty;
 
@@ -50,7 +52,7 @@ pub struct Held {
     pub binary: bool,
     /// Without its secrets nothing is left but blanks and comments.
     pub bare: bool,
-    /// It holds more than was looked into.
+    /// Not all of it was looked into: it holds more, or is packed and damaged.
     pub cut_short: bool,
 }
 
@@ -90,38 +92,57 @@ impl<'a> Reader<'a> {
         let head = piece.get(..first).unwrap_or_default();
         let kind = Kind::of(head, name);
         if let (Some(packed), false) = (kind.packed, zone == Zone::Vendor) {
-            return Ok(self.look_inside(piece, first, packed, file));
+            return self.look_inside(piece, first, packed, file);
         }
         let reading = if zone == Zone::Vendor { Reading::Shapes } else { kind.reading };
         let mut held = Held { binary: kind.binary, ..Held::default() };
-        if first < piece.len() {
-            if let Some((text, wide)) = narrow(head) {
-                let found = self.scanner.scan(&text, 0..text.len(), reading);
-                held.binary = false;
-                held.bare = is_bare(&text, &found);
-                let place = Place { wide: Some(wide), ..Place::default() };
-                self.keep(&mut held, &text, &found, &place);
-                return Ok(held);
-            }
+        if let Some(wide) = Wide::of(head) {
+            let head = Zeroizing::new(head.to_vec());
+            let mut text = wide.narrow(&head, file);
+            let first = fill(&mut text, piece, 0)?;
+            held.binary = false;
+            let place = Place::first(usize::MAX, Some(wide));
+            self.pieces(&mut held, piece, first, &mut text, reading, place)?;
+            return Ok(held);
         }
-        self.pieces(&mut held, piece, first, &mut file, usize::MAX, reading)?;
+        let place = Place::first(usize::MAX, None);
+        self.pieces(&mut held, piece, first, &mut file, reading, place)?;
         Ok(held)
     }
 
-    /// What is packed. Where it is broken, what could be read was looked into: nobody else gets
-    /// more out of it.
-    fn look_inside(&self, piece: &mut [u8], first: usize, packed: Packed, file: impl Read) -> Held {
+    /// What is packed. Where it is broken, what could be read was looked into.
+    ///
+    /// # Errors
+    /// The file itself cannot be read.
+    fn look_inside(
+        &self,
+        piece: &mut [u8],
+        first: usize,
+        packed: Packed,
+        file: impl Read,
+    ) -> io::Result<Held> {
         let head = Zeroizing::new(piece.get(..first).unwrap_or_default().to_vec());
         let mut held = Held { packed: true, ..Held::default() };
-        let looked = packed.open(head.as_slice().chain(file)).and_then(|mut inside| {
-            let first = fill(&mut inside, piece, 0)?;
-            let reading = Kind::of(piece.get(..first).unwrap_or_default(), b"").reading;
-            self.pieces(&mut held, piece, first, &mut inside, MOST, reading)
-        });
-        if let Err(error) = looked {
-            log::debug!("a packed file ends early: {error}");
+        let (unread, broken) = (Cell::new(None), Cell::new(None));
+        let source = head.as_slice().chain(Ending::new(file, &unread));
+        match packed.open(source) {
+            Ok(inside) => {
+                let mut inside = Ending::new(inside, &broken);
+                let first = fill(&mut inside, piece, 0)?;
+                let reading = Kind::of(piece.get(..first).unwrap_or_default(), b"").reading;
+                let place = Place::first(MOST, None);
+                self.pieces(&mut held, piece, first, &mut inside, reading, place)?;
+            }
+            Err(error) => broken.set(Some(error)),
         }
-        held
+        if let Some(error) = unread.take() {
+            return Err(error);
+        }
+        if let Some(error) = broken.take() {
+            log::debug!("a packed file is damaged: {error}");
+            held.cut_short = true;
+        }
+        Ok(held)
     }
 
     /// Searches the piece, of which `filled` bytes are there, and all that follow in `source`.
@@ -131,10 +152,9 @@ impl<'a> Reader<'a> {
         piece: &mut [u8],
         mut filled: usize,
         source: &mut dyn Read,
-        most: usize,
         reading: Reading,
+        mut place: Place,
     ) -> io::Result<()> {
-        let mut place = Place::default();
         let mut from = 0;
         loop {
             let last = filled < piece.len();
@@ -148,7 +168,7 @@ impl<'a> Reader<'a> {
             if last {
                 return Ok(());
             }
-            if place.base + until >= most {
+            if place.base + until >= place.most {
                 held.cut_short = true;
                 return Ok(());
             }
@@ -167,9 +187,9 @@ impl<'a> Reader<'a> {
                 held.cut_short = true;
                 return;
             }
-            let absolute = |span: &Range<usize>| match place.wide {
-                Some(wide) => wide.span(span),
-                None => place.base + span.start..place.base + span.end,
+            let absolute = |span: &Range<usize>| {
+                let span = place.base + span.start..place.base + span.end;
+                place.wide.map_or(span.clone(), |wide| wide.span(&span))
             };
             held.found.push(Found {
                 rule: self.scanner.id(one).to_owned(),
@@ -189,15 +209,52 @@ impl<'a> Reader<'a> {
 }
 
 /// Where a piece stands in its file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Place {
     base: usize,
     lines: usize,
     wide: Option<Wide>,
+    /// As much of the file is looked into, in bytes.
+    most: usize,
+}
+
+impl Place {
+    fn first(most: usize, wide: Option<Wide>) -> Self {
+        Self { base: 0, lines: 0, wide, most }
+    }
+}
+
+/// Ends where its source fails, so that what came before is looked into, and keeps the error.
+struct Ending<'a, R> {
+    source: R,
+    error: &'a Cell<Option<io::Error>>,
+    ended: bool,
+}
+
+impl<'a, R: Read> Ending<'a, R> {
+    fn new(source: R, error: &'a Cell<Option<io::Error>>) -> Self {
+        Self { source, error, ended: false }
+    }
+}
+
+impl<R: Read> Read for Ending<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.ended {
+            return Ok(0);
+        }
+        match self.source.read(out) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                self.ended = true;
+                self.error.set(Some(error));
+                Ok(0)
+            }
+            other => other,
+        }
+    }
 }
 
 /// Reads until `buffer` is full or the source ends, beginning at `filled`; returns what is there.
-fn fill(
+pub(super) fn fill(
     source: &mut (impl Read + ?Sized),
     buffer: &mut [u8],
     mut filled: usize,
@@ -281,6 +338,7 @@ mod tests {
     use super::*;
     use crate::catalogue::Catalogue;
     use crate::content::example::Dice;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
     use std::io::Write as _;
 
     fn held(bytes: &[u8], name: &str, zone: Zone) -> Held {
@@ -325,12 +383,68 @@ mod tests {
         let packed = gzip.finish().unwrap();
         let inside = held(&packed, "x.gz", Zone::Log);
         assert!(inside.packed && inside.found.len() == 1 && inside.found[0].line == 2);
-        // A packed file that ends early tells what it can.
-        assert!(held(&packed[..packed.len() - 4], "x.gz", Zone::Log).packed);
         let wide: Vec<u8> =
             format!("a = {token}").encode_utf16().flat_map(u16::to_le_bytes).collect();
         let found = held(&wide, "x", Zone::System).found;
         assert_eq!(found[0].cut, 8..8 + 2 * token.len());
+    }
+
+    #[test]
+    fn a_wide_text_is_looked_into_to_its_end() {
+        let token = Dice::new().fill("glpat-<<base64url 20>>");
+        for (lines, end) in [(PIECE / 2, "\n"), (PIECE, "\n"), (PIECE / 3 * 4, "")] {
+            let before = "x\n".repeat(lines);
+            let wide: Vec<u8> = format!("\u{feff}{before}{token}{end}")
+                .encode_utf16()
+                .flat_map(u16::to_be_bytes)
+                .collect();
+            let held = held(&wide, "x", Zone::System);
+            let at = 2 + 2 * before.len();
+            let found: Vec<_> = held.found.iter().map(|f| (f.secret.clone(), f.line)).collect();
+            assert_eq!(found, [(at..at + 2 * token.len(), lines + 1)]);
+            assert!(!held.cut_short && !held.binary);
+        }
+    }
+
+    #[test]
+    fn what_of_a_packed_file_was_not_read_is_never_clean() {
+        let token = Dice::new().fill("glpat-<<base64url 20>>");
+        let text = format!("x\n{token}\n");
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(text.as_bytes()).unwrap();
+        let gzip = gzip.finish().unwrap();
+        let xz = crate::unpack::packed_xz(&[(text.as_bytes(), 0)]);
+        // Nothing of a block is known before its end.
+        let frames = [text.as_bytes(), b"end"];
+        let zstd = frames.map(|frame| compress_to_vec(frame, CompressionLevel::Fastest)).concat();
+        for whole in [gzip, xz, zstd] {
+            assert!(!held(&whole, "x", Zone::Log).cut_short);
+            // What ends early tells what it can.
+            let cut = held(&whole[..whole.len() - 1], "x", Zone::Log);
+            assert!(cut.packed && cut.cut_short && cut.found.len() == 1);
+            let head = held(&whole[..7], "x", Zone::Log);
+            assert!(head.packed && head.cut_short && head.found.is_empty());
+            // And where the disk fails, that is not the file's fault.
+            let catalogue = Catalogue::builtin().unwrap();
+            let scanner = Scanner::new(catalogue.rules()).unwrap();
+            let key = Key::random().unwrap();
+            let mut reader = Reader::new(&scanner, &key);
+            let enough = whole.repeat((BACK + PIECE + Scanner::WINDOW) / whole.len() + 1);
+            let error = reader.read(enough.chain(Failing), b"x", Zone::Log).unwrap_err();
+            assert_eq!(error.to_string(), "bad sector");
+        }
+        let early = crate::unpack::packed_xz(&[(b"one", 40)]);
+        assert!(held(&early, "x", Zone::Log).cut_short);
+        let text = held(b"BZh9 is how bzip2 begins", "x", Zone::Log);
+        assert!(!text.packed && !text.cut_short);
+    }
+
+    struct Failing;
+
+    impl Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("bad sector"))
+        }
     }
 
     #[test]

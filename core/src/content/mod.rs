@@ -22,6 +22,7 @@ mod seen;
 mod sparse;
 mod unpack;
 mod walk;
+mod wide;
 mod zone;
 
 pub use file::{Found, Held};

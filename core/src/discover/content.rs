@@ -133,7 +133,9 @@ fn judge(scene: &mut Scene<'_>, file: &Secretive, vendors: bool) {
     if file.held.cut_short {
         scene.facts.problems.push(Problem {
             path: file.path.clone(),
-            what: "it holds more than the content scan looks into or lists".into(),
+            what: "not all of it was looked into: it holds more than the content scan reads or lists, \
+                   or is packed and damaged"
+                .into(),
             severity: Severity::Medium,
         });
     }
