@@ -135,7 +135,7 @@ pub fn refresh(root: &Root) -> Result<Vec<String>> {
     Ok(said)
 }
 
-/// Takes back what [`seal`] has made active; returns a line for each thing removed. The program, the
+/// Takes back what [`seal()`] has made active; returns a line for each thing removed. The program, the
 /// manifest and the state stay. So does the list of revoked keys where sshd may be `running`: sshd reads
 /// it at every login, and refuses every key when a list that it was started with is gone
 /// (sshd_config(5), RevokedKeys).

@@ -2,8 +2,8 @@
 //!
 //! `{{kind}}` becomes a new value of that kind, a secret; `{{~kind}}` one that is none, such as a
 //! user's name. `{{kind=name}}` gives the value a name, `{{=name}}` is the same value again. A key of
-//! several lines is indented as the line it begins in. Kinds are those of [`dice`](super::dice) and
-//! [`keys`](super::keys).
+//! several lines is indented as the line it begins in. Kinds are those of [`super::dice`] and
+//! [`super::keys`].
 
 use std::collections::BTreeMap;
 
