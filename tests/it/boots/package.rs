@@ -94,6 +94,8 @@ pub(crate) fn renewed_and_removed() -> Result {
     renewed.expect_in(DEFAULT_USER, &key)?;
     expect(renewed.host_keys()? == host_keys, || "host keys changed".to_owned())?;
     renewed.run(&["dpkg", "--purge", "disinherit-firstboot"])?;
+    // The sshd that runs was started with our list of revoked keys: without it, it refuses every key.
+    renewed.expect_in(DEFAULT_USER, &key)?;
     renewed.run(&["systemctl", "restart", "ssh.service"])?;
     renewed.expect_in(DEFAULT_USER, &key)?;
     renewed.off()?;
