@@ -44,10 +44,7 @@ pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(P
     progress.begin(LOOK);
     let mut begun = Begun::new(root, job)?;
     if job.mode == Mode::Scrub {
-        if let Err(error) = begun.change(root, job, progress) {
-            begun.disk.iter().for_each(Disk::resume_swaps);
-            return Err(error);
-        }
+        begun.change(root, job, progress)?;
         begun.below(root, job, progress);
     }
     Ok(begun.conclude(job))
@@ -103,8 +100,21 @@ impl Begun {
         Ok(Self { facts, plan, report, disk, secrets, touched })
     }
 
-    /// Changes the files.
+    /// Changes the files. Where that fails, swap areas that were taken out of use are used again.
     fn change(&mut self, root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<()> {
+        let changed = self.change_files(root, job, progress);
+        if changed.is_err() {
+            self.disk.iter().for_each(Disk::resume_swaps);
+        }
+        changed
+    }
+
+    fn change_files(
+        &mut self,
+        root: &Root,
+        job: &Job<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
         // Nothing was refused: now the writers stop, and what they wrote until then is seen too.
         self.report.actions = live::stop_writers(root)?;
         if !self.report.actions.is_empty() {
