@@ -53,6 +53,10 @@ rpmbuild rpm
 for_full='
 zerofree zerofree
 virt-sysprep guestfs-tools
+mkosi mkosi
+jq jq
+lb live-build
+debootstrap debootstrap
 '
 [ "$what" = demo ] || needed=$needed$for_tests
 [ "$what" != full ] || needed=$needed$for_full
@@ -60,7 +64,7 @@ virt-sysprep guestfs-tools
 packages=$(echo "$needed" | while read -r tool package; do
     [ -z "$tool" ] || have "$tool" || echo "$package"
 done | sort -u)
-# The appliance of virt-sysprep boots a kernel of this machine.
+# The appliance of virt-sysprep and virt-customize boots a kernel of this machine.
 [ "$what" != full ] || ls /boot/vmlinuz-* >/dev/null 2>&1 || packages="$packages linux-image-cloud-amd64"
 # The shell has a kill of its own; programs want the file.
 [ -x /usr/bin/kill ] || [ -x /bin/kill ] || packages="$packages procps"

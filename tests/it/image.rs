@@ -1,6 +1,7 @@
 //! The main job on real machines: Packer builds, the captured image is searched and launched.
 //!
-//! Five boots: two builds, three launches of the first one's result.
+//! Five boots: two builds, three launches of the first one's result. The sixth of `make test` is in
+//! `suites`.
 
 use std::io::sink;
 use std::process::Command;
@@ -102,12 +103,12 @@ fn nothing_written_back() -> Result {
 
 fn opens_and_clones() -> Result {
     let (base, built) = captured()?;
-    let adopted = promise::opens_to_the_injected_key(base, built)?;
+    let adopted = promise::opens_to_the_injected_key(base, &built.image())?;
     promise::a_clone_starts_anew(base, &adopted)
 }
 
 fn stays_closed_without_a_key() -> Result {
     let (_, built) = captured()?;
-    promise::stays_closed_without_a_key(built)?;
+    promise::stays_closed_without_a_key(&built.image())?;
     Ok(())
 }

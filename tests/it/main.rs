@@ -5,10 +5,12 @@ mod cases;
 mod container;
 mod dirty;
 mod escape;
+mod examples;
 mod image;
 mod offline;
 mod precision;
 mod program;
+mod suites;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -29,10 +31,12 @@ fn main() -> Result<ExitCode> {
     trials.extend(cases::trials());
     trials.extend(container::trials());
     trials.extend(escape::trials());
+    trials.extend(examples::trials());
     trials.extend(image::trials());
     trials.extend(offline::trials());
     trials.extend(precision::trials());
     trials.extend(program::trials());
+    trials.extend(suites::trials());
     let arguments = Arguments::from_args();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }

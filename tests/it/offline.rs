@@ -6,9 +6,10 @@ use std::process::Command;
 
 use disinherit_tests::base::{Base, repository};
 use disinherit_tests::command::said;
+use disinherit_tests::escape::judge;
 use disinherit_tests::needs::{Need, trial};
 use disinherit_tests::tree::{Difference, Tree};
-use disinherit_tests::{Context, Result, dist, expect, failed};
+use disinherit_tests::{Context, Result, expect, failed};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
@@ -38,20 +39,11 @@ fn changes_what_the_plan_names() -> Result {
     unchanged(&after, &Tree::read(root)?, "a second scrub")
 }
 
-/// Runs the released program and returns its report; any status but 0 is a failure.
+/// The report of a run; any exit code but 0 is a failure.
 fn scrub(root: &Path, options: &[&str]) -> Result<Value> {
-    let output = Command::new(dist::plugin()?)
-        .args(["scrub", "--format", "json", "--root"])
-        .arg(root)
-        .arg("--firstboot")
-        .arg(dist::firstboot()?)
-        .args(options)
-        .output()
-        .context(|| "start the scrub".to_owned())?;
-    if !output.status.success() {
-        return Err(failed(format!("scrub {options:?}: {}: {}", output.status, said(&output))));
-    }
-    serde_json::from_slice(&output.stdout).context(|| format!("the report of scrub {options:?}"))
+    let outcome = judge::scrub(root, options)?;
+    expect(outcome.exit == 0, || format!("scrub {options:?}: exit code {}", outcome.exit))?;
+    Ok(outcome.report)
 }
 
 fn unchanged(before: &Tree, after: &Tree, what: &str) -> Result {

@@ -9,6 +9,8 @@
 //! | [`base`] | the dirty Debian base: bootable image, unpacked tree, planted secrets |
 //! | [`nspawn`] | a container booted from a throw-away layer over a tree |
 //! | [`qemu`], [`seed`] | a virtual machine with an identity and what its platform tells it |
+//! | [`launch`] | an instance of an image with a key that its platform injects |
+//! | [`mounted`] | the disk of a base, mounted, and made bootable again |
 //! | [`ssh`] | logins with the real client, by key and by password |
 //! | [`packer`] | a real Packer building from the base |
 //! | [`promise`] | what `make demo` shows, one function for each boot |
@@ -26,7 +28,9 @@ pub mod command;
 pub mod deadline;
 pub mod dist;
 pub mod escape;
+pub mod launch;
 pub mod layer;
+pub mod mounted;
 pub mod needs;
 pub mod nspawn;
 pub mod packer;

@@ -30,6 +30,14 @@ pub enum Need {
     Ssh,
     /// The released programs.
     Dist,
+    /// `jq`.
+    Jq,
+    /// `mkosi`.
+    Mkosi,
+    /// `lb` of live-build.
+    LiveBuild,
+    /// `virt-customize` and a kernel for its appliance.
+    Libguestfs,
 }
 
 impl Need {
@@ -52,6 +60,10 @@ impl Need {
                 &["ssh", "ssh-keygen", "ssh-keyscan", "sshpass", "genisoimage"],
                 "openssh-client sshpass genisoimage",
             ),
+            Self::Jq => missing_tools(&["jq"], "jq"),
+            Self::Mkosi => missing_tools(&["mkosi", "debootstrap"], "mkosi debootstrap"),
+            Self::LiveBuild => missing_tools(&["lb", "debootstrap"], "live-build debootstrap"),
+            Self::Libguestfs => missing_tools(&["virt-customize"], "guestfs-tools"),
             Self::Dist => {
                 (!crate::dist::is_built()).then(|| "the released programs: make dist".to_owned())
             }

@@ -123,10 +123,18 @@ impl Container {
             .stderr(Stdio::piped())
             .spawn()
             .context(|| format!("enter the container for {argv:?}"))?;
-        if let Some(mut pipe) = child.stdin.take() {
-            pipe.write_all(input).context(|| format!("write to {argv:?}"))?;
+        let pipe = child.stdin.take();
+        // Beside the reading: a program that echoes would wait for its reader, and we for it.
+        let (written, output) = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| pipe.map_or(Ok(()), |mut pipe| pipe.write_all(input)));
+            (writer.join(), child.wait_with_output())
+        });
+        let output = output.context(|| format!("wait for {argv:?}"))?;
+        match written {
+            Ok(written) => written.context(|| format!("write to {argv:?}"))?,
+            Err(_) => return Err(failed(format!("writing to {argv:?} panicked"))),
         }
-        child.wait_with_output().context(|| format!("wait for {argv:?}"))
+        Ok(output)
     }
 
     /// Standard output of a program inside that must succeed.

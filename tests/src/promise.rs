@@ -8,14 +8,12 @@ use std::time::Duration;
 
 use crate::base::Base;
 use crate::command::{run, said};
+pub use crate::launch::DEFAULT_USER;
+use crate::launch::{Instance, Running, uuid};
 use crate::packer::Built;
-use crate::qemu::{BOOT, Disk, Hardware, Machine, last_lines};
-use crate::seed::{Metadata, Seed};
-use crate::ssh::{Answer, Door, KeyPair, Proof};
+use crate::qemu::{BOOT, Disk, Hardware, Machine};
+use crate::ssh::{Answer, Door, Proof};
 use crate::{Context, Result, expect};
-
-/// The user that cloud-init gives an injected key to, in Debian's configuration.
-pub const DEFAULT_USER: &str = "debian";
 
 /// What a denied console says; the text of disinherit-firstboot.
 pub const CLOSED: &str = "SSH IS CLOSED";
@@ -26,8 +24,7 @@ const BANNER: Duration = Duration::from_secs(30);
 /// An instance that was launched with a key, was adopted by it, and is off now.
 #[derive(Debug)]
 pub struct Adopted {
-    disk: Disk,
-    owner: KeyPair,
+    instance: Instance,
     host_keys: BTreeSet<String>,
 }
 
@@ -74,22 +71,41 @@ pub fn raw_copy(image: &Path, folder: &Path) -> Result<PathBuf> {
 ///
 /// # Errors
 /// Names the expectation that does not hold.
-pub fn opens_to_the_injected_key(base: &Base, built: &Built) -> Result<Adopted> {
-    let owner = KeyPair::generate("owner@laptop")?;
-    let disk = Disk::over(&built.image())?;
-    let seed = Seed::make(&Metadata {
-        instance_id: "i-first".to_owned(),
-        public_keys: vec![owner.public()?],
-        ..Metadata::default()
+pub fn opens_to_the_injected_key(base: &Base, image: &Path) -> Result<Adopted> {
+    opens_and(base, image, |_| Ok(()))
+}
+
+/// The same; `look` sees the running machine.
+///
+/// # Errors
+/// Names the expectation that does not hold, and those of `look`.
+pub fn opens_and(
+    base: &Base,
+    image: &Path,
+    look: impl FnOnce(&Running<'_>) -> Result,
+) -> Result<Adopted> {
+    let instance = Instance::of(image, 1)?;
+    let running = instance.boot()?;
+    refuses_the_builder(base, running.door())?;
+    look(&running)?;
+    let host_keys = running.host_keys()?;
+    running.off()?;
+    Ok(Adopted { instance, host_keys })
+}
+
+/// The adopted instance starts again while its platform says nothing: the owner gets in, the host
+/// keys are the same, the builder stays outside.
+///
+/// # Errors
+/// Names the expectation that does not hold.
+pub fn stays_open_to_its_owner(base: &Base, adopted: &Adopted) -> Result {
+    let running = adopted.instance.boot_without_seed()?;
+    refuses_the_builder(base, running.door())?;
+    let host_keys = running.host_keys()?;
+    expect(host_keys == adopted.host_keys, || {
+        format!("host keys changed from {:?} to {host_keys:?}", adopted.host_keys)
     })?;
-    let mut machine =
-        Machine::boot(&disk, &hardware("5e7d1a3c-0001-4a6b-9d2e-000000000001", &seed))?;
-    let door = Door::at_port(machine.ssh_port());
-    wait_open(&mut machine, &door, &owner)?;
-    refuses_the_builder(base, &door)?;
-    let host_keys = door.host_keys()?;
-    machine.power_off()?;
-    Ok(Adopted { disk, owner, host_keys })
+    running.off()
 }
 
 /// Launches the image without a key: nothing answers on port 22, and the console says why and
@@ -97,12 +113,9 @@ pub fn opens_to_the_injected_key(base: &Base, built: &Built) -> Result<Adopted> 
 ///
 /// # Errors
 /// Names the expectation that does not hold.
-pub fn stays_closed_without_a_key(built: &Built) -> Result<String> {
-    let disk = Disk::over(&built.image())?;
-    let hardware = Hardware {
-        uuid: Some("5e7d1a3c-0002-4a6b-9d2e-000000000002".to_owned()),
-        ..Hardware::default()
-    };
+pub fn stays_closed_without_a_key(image: &Path) -> Result<String> {
+    let disk = Disk::over(image)?;
+    let hardware = Hardware { uuid: Some(uuid(2)), ..Hardware::default() };
     let mut machine = Machine::boot(&disk, &hardware)?;
     machine.wait_console(CLOSED, BOOT)?;
     // The prompt: everything that starts at boot has started.
@@ -133,34 +146,15 @@ fn told_on_console(console: &str) -> Vec<String> {
 /// # Errors
 /// Names the expectation that does not hold.
 pub fn a_clone_starts_anew(base: &Base, adopted: &Adopted) -> Result {
-    let owner = KeyPair::generate("new-owner@laptop")?;
-    let disk = adopted.disk.copy()?;
-    let seed = Seed::make(&Metadata {
-        instance_id: "i-second".to_owned(),
-        public_keys: vec![owner.public()?],
-        ..Metadata::default()
-    })?;
-    let mut machine =
-        Machine::boot(&disk, &hardware("5e7d1a3c-0003-4a6b-9d2e-000000000003", &seed))?;
-    let door = Door::at_port(machine.ssh_port());
-    wait_open(&mut machine, &door, &owner)?;
-    let former = adopted.owner.private();
-    refused(&door, DEFAULT_USER, Proof::Key(&former), "the former owner's key")?;
-    refuses_the_builder(base, &door)?;
-    let host_keys = door.host_keys()?;
+    let heir = adopted.instance.copy_as(3)?;
+    let running = heir.boot()?;
+    let former = adopted.instance.owner().private();
+    refused(running.door(), DEFAULT_USER, Proof::Key(&former), "the former owner's key")?;
+    refuses_the_builder(base, running.door())?;
+    let host_keys = running.host_keys()?;
     let kept: Vec<&String> = host_keys.intersection(&adopted.host_keys).collect();
     expect(kept.is_empty(), || format!("host keys of the original: {kept:?}"))?;
-    machine.power_off()
-}
-
-fn hardware(uuid: &str, seed: &Seed) -> Hardware {
-    Hardware { uuid: Some(uuid.to_owned()), seed: Some(seed.path()) }
-}
-
-fn wait_open(machine: &mut Machine, door: &Door, owner: &KeyPair) -> Result {
-    let opened = door.wait_login(DEFAULT_USER, Proof::Key(&owner.private()), BOOT);
-    opened.context(|| format!("console:\n{}", last_lines(&machine.console(), 60)))?;
-    machine.still_runs()
+    running.off()
 }
 
 /// Key and password of the builder, for every account that had them.

@@ -51,7 +51,8 @@ impl Disk {
         Ok(copy)
     }
 
-    fn path(&self) -> PathBuf {
+    /// The file; for tools that work on a disk while its machine is off.
+    pub fn path(&self) -> PathBuf {
         self.folder.path().join("disk.qcow2")
     }
 }

@@ -93,11 +93,7 @@ impl Disk {
     }
 
     pub(crate) fn boot(&self, platform: &Platform) -> Result<Instance> {
-        let mut boot = platform.boot.clone();
-        boot.options.extend(platform.seeds());
-        let container = Container::boot(&self.layer, &boot)?;
-        container.wait_running()?;
-        Ok(Instance { container })
+        Instance::boot(&self.layer, platform)
     }
 }
 
@@ -192,6 +188,14 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
+    pub(crate) fn boot(layer: &Layer, platform: &Platform) -> Result<Self> {
+        let mut boot = platform.boot.clone();
+        boot.options.extend(platform.seeds());
+        let container = Container::boot(layer, &boot)?;
+        container.wait_running()?;
+        Ok(Self { container })
+    }
+
     pub(crate) fn door(&self) -> Door {
         Door::of_container(&self.container)
     }

@@ -45,10 +45,10 @@ fn tell(steps: &mut Steps<std::io::Stdout>) -> Result {
     });
 
     let adopted = steps.step("Launch it with an injected key: only that key opens", || {
-        promise::opens_to_the_injected_key(&base, &built)
+        promise::opens_to_the_injected_key(&base, &built.image())
     });
     let closed = steps.step("Launch it without a key: port 22 is silent", || {
-        promise::stays_closed_without_a_key(&built)
+        promise::stays_closed_without_a_key(&built.image())
     });
     if let Ok(told) = &closed {
         steps.say(&format!("the console says:\n{told}"))?;
