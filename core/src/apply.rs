@@ -37,6 +37,12 @@ pub trait Progress {
     fn phase(&mut self, name: &str, done: u64, total: u64);
 }
 
+/// Nobody watches.
+impl Progress for () {
+    fn step(&mut self, _: usize, _: usize, _: &str) {}
+    fn phase(&mut self, _: &str, _: u64, _: u64) {}
+}
+
 /// Carries out `plan` below `root`, step by step. A step that fails is recorded and the others go
 /// on: a scrub that stops at the first surprise leaves more behind than one that does not.
 ///

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use disinherit_core::apply::Progress;
 use disinherit_core::catalogue::{Action, Catalogue, Default as RuleDefault, Rule};
 use disinherit_core::pipeline::{self, Job};
 use disinherit_core::policy::{Fragment, Settings};
@@ -15,13 +14,6 @@ use disinherit_core::report::{Mode, Report};
 use disinherit_core::root::Root;
 
 const HOMES: [&str; 2] = ["/root", "/srv/data/Ann Lee"];
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn step(&mut self, _: usize, _: usize, _: &str) {}
-    fn phase(&mut self, _: &str, _: u64, _: u64) {}
-}
 
 fn write(root: &Path, path: &str, text: &str) {
     let path = root.join(path.trim_start_matches('/'));
@@ -68,7 +60,7 @@ fn plant(root: &Path, catalogue: &Catalogue) {
 fn scrub(root: &Path, policy: &str) -> Report {
     let settings = Settings::new(Fragment::parse("policy.yaml", policy).unwrap()).unwrap();
     let job = Job { settings: &settings, firstboot: None, mode: Mode::Scrub };
-    let report = pipeline::run(&Root::offline(root).unwrap(), &job, &mut Quiet).unwrap().1;
+    let report = pipeline::run(&Root::offline(root).unwrap(), &job, &mut ()).unwrap().1;
     let failed: Vec<_> = report.actions.iter().filter(|a| a.error.is_some()).collect();
     assert!(failed.is_empty(), "{failed:?}");
     report

@@ -11,19 +11,11 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use disinherit_core::apply::Progress;
 use disinherit_core::catalogue::Severity;
 use disinherit_core::pipeline::{self, Job};
 use disinherit_core::policy::{Fragment, Settings};
 use disinherit_core::report::{Mode, Report};
 use disinherit_core::root::Root;
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn step(&mut self, _: usize, _: usize, _: &str) {}
-    fn phase(&mut self, _: &str, _: u64, _: u64) {}
-}
 
 /// Random letters and digits, the first four of all kinds.
 fn word(len: usize) -> String {
@@ -84,7 +76,7 @@ impl Image {
         let settings = Settings::new(Fragment::parse("policy.yaml", &policy).unwrap()).unwrap();
         let job = Job { settings: &settings, firstboot: None, mode };
         let root = Root::offline(self.folder.path()).unwrap();
-        let report = pipeline::run(&root, &job, &mut Quiet).unwrap().1;
+        let report = pipeline::run(&root, &job, &mut ()).unwrap().1;
         let failed: Vec<_> = report.actions.iter().filter(|a| a.error.is_some()).collect();
         assert!(failed.is_empty(), "{failed:?}");
         report

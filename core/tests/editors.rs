@@ -5,7 +5,6 @@
 use std::fs;
 use std::path::Path;
 
-use disinherit_core::apply::Progress;
 use disinherit_core::catalogue::Catalogue;
 use disinherit_core::pipeline::{self, Job};
 use disinherit_core::policy::{Fragment, Settings};
@@ -14,13 +13,6 @@ use disinherit_core::root::Root;
 
 /// A folder of this name cannot be checked in; it is planted here instead.
 const PLANTED: &[&str] = &["vcs-git-worktree"];
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn step(&mut self, _: usize, _: usize, _: &str) {}
-    fn phase(&mut self, _: &str, _: u64, _: u64) {}
-}
 
 fn write(root: &Path, path: &str, text: &str) {
     let path = root.join(path);
@@ -38,7 +30,7 @@ fn base(root: &Path) {
 fn scrub(root: &Path, policy: &str) -> Report {
     let settings = Settings::new(Fragment::parse("policy.yaml", policy).unwrap()).unwrap();
     let job = Job { settings: &settings, firstboot: None, mode: Mode::Scrub };
-    pipeline::run(&Root::offline(root).unwrap(), &job, &mut Quiet).unwrap().1
+    pipeline::run(&Root::offline(root).unwrap(), &job, &mut ()).unwrap().1
 }
 
 #[test]

@@ -7,19 +7,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use disinherit_core::apply::Progress;
 use disinherit_core::pipeline::{self, Job};
 use disinherit_core::policy::{Fragment, Settings};
 use disinherit_core::report::{Mode, Report};
 use disinherit_core::root::Root;
 use disinherit_core::{Error, Kind};
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn step(&mut self, _: usize, _: usize, _: &str) {}
-    fn phase(&mut self, _: &str, _: u64, _: u64) {}
-}
 
 /// A small image with an enabled sshd and a password.
 struct Image {
@@ -57,7 +49,7 @@ impl Image {
         let root = Root::offline(self.folder.path())?;
         let firstboot = settings.firstboot.then_some(b"program".as_slice());
         let job = Job { settings: &settings, firstboot, mode: Mode::Scrub };
-        pipeline::run(&root, &job, &mut Quiet).map(|(_, report)| report)
+        pipeline::run(&root, &job, &mut ()).map(|(_, report)| report)
     }
 
     fn refused(&self, policy: &str, words: &[&str]) {

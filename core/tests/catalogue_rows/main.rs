@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use disinherit_core::apply::Progress;
 use disinherit_core::pipeline::{self, Job};
 use disinherit_core::policy::{Fragment, Settings};
 use disinherit_core::report::Mode;
@@ -25,13 +24,6 @@ enum Place {
 }
 
 type Topics = BTreeMap<String, BTreeMap<String, Vec<Place>>>;
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn step(&mut self, _: usize, _: usize, _: &str) {}
-    fn phase(&mut self, _: &str, _: u64, _: u64) {}
-}
 
 /// Topic, path and text of every place.
 fn places() -> Vec<(String, String, String)> {
@@ -76,7 +68,7 @@ fn the_default_audit_names_every_place() {
     }
     let settings = Settings::new(Fragment::parse("p", "firstboot: false").unwrap()).unwrap();
     let job = Job { settings: &settings, firstboot: None, mode: Mode::Audit };
-    let report = pipeline::run(&Root::offline(root).unwrap(), &job, &mut Quiet).unwrap().1;
+    let report = pipeline::run(&Root::offline(root).unwrap(), &job, &mut ()).unwrap().1;
     let named: BTreeSet<String> = report.findings.iter().map(|f| f.path.to_string()).collect();
     let missing: Vec<String> = places
         .iter()

@@ -10,7 +10,6 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use disinherit_core::apply::Progress;
 use disinherit_core::catalogue::Severity;
 use disinherit_core::pipeline::{self, Job};
 use disinherit_core::policy::{Fragment, Settings};
@@ -41,13 +40,6 @@ fn main() {
             ("what_cannot_be_looked_into_is_said", broken),
         ],
     );
-}
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn step(&mut self, _: usize, _: usize, _: &str) {}
-    fn phase(&mut self, _: &str, _: u64, _: u64) {}
 }
 
 fn piped(program: &str, arguments: &[&str], dir: &Path, input: &[u8]) -> Vec<u8> {
@@ -105,7 +97,7 @@ fn audit(root: &Path) -> Report {
     put(root, "etc/shadow", "root:*:1::::::\n");
     let settings = Settings::new(Fragment::parse("policy", "firstboot: false").unwrap()).unwrap();
     let job = Job { settings: &settings, firstboot: None, mode: Mode::Audit };
-    pipeline::run(&Root::offline(root).unwrap(), &job, &mut Quiet).unwrap().1
+    pipeline::run(&Root::offline(root).unwrap(), &job, &mut ()).unwrap().1
 }
 
 fn said(report: &Report) -> Vec<(String, Severity, String)> {

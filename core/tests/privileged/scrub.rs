@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, lchown, symlink};
 
-use disinherit_core::apply::Progress;
 use disinherit_core::pipeline::{self, Job};
 use disinherit_core::policy::{Fragment, Settings};
 use disinherit_core::report::{Mode, Report};
@@ -12,13 +11,6 @@ use rustix::fs::{CWD, FileType, mknodat};
 
 use super::Add;
 use super::place::{ANN, Place, run, text};
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn step(&mut self, _: usize, _: usize, _: &str) {}
-    fn phase(&mut self, _: &str, _: u64, _: u64) {}
-}
 
 const SHADOW: &[u8] = b"root:$6$salt$0123456789abcdef:19700:0:99999:7:::\n";
 pub(crate) const KEY: &[u8] =
@@ -52,7 +44,7 @@ pub(crate) fn scrub_root(root: &Root, policy: &str) -> Report {
     let policy = format!("firstboot: false\nerase: files\n{policy}");
     let settings = Settings::new(Fragment::parse("policy", &policy).unwrap()).unwrap();
     let job = Job { settings: &settings, firstboot: None, mode: Mode::Scrub };
-    pipeline::run(root, &job, &mut Quiet).unwrap().1
+    pipeline::run(root, &job, &mut ()).unwrap().1
 }
 
 fn planted(place: &Place, path: &str, to: &str) {

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use disinherit_core::apply::Progress;
 use disinherit_core::pipeline::{self, Job};
 use disinherit_core::policy::{Fragment, Settings};
 use disinherit_core::report::{self, Mode, Report};
@@ -12,13 +11,6 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use super::validator::{fits, official_sarif, published};
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn step(&mut self, _: usize, _: usize, _: &str) {}
-    fn phase(&mut self, _: &str, _: u64, _: u64) {}
-}
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHlvbmRlciBzdGFuZHMgYSBrZXkgZm9yIHRlc3RzeHl6 ann\n";
@@ -44,7 +36,7 @@ fn run(mode: Mode) -> Report {
     let settings = Fragment::parse("policy", "firstboot: false\nproof: off\n").unwrap();
     let settings = Settings::new(settings).unwrap();
     let job = Job { settings: &settings, firstboot: None, mode };
-    let (_, mut report) = pipeline::run(&Root::offline(root).unwrap(), &job, &mut Quiet).unwrap();
+    let (_, mut report) = pipeline::run(&Root::offline(root).unwrap(), &job, &mut ()).unwrap();
     if let (Mode::Scrub, Some(done)) = (mode, report.actions.first_mut()) {
         done.error = Some("No space left on device".into());
         report.conclude(settings.fail_on, settings.strict);
