@@ -49,6 +49,7 @@ bzip2 bzip2
 setfattr attr
 dpkg-deb dpkg
 rpmbuild rpm
+db5.3_load db5.3-util
 '
 for_full='
 zerofree zerofree
@@ -144,6 +145,25 @@ if ! new_enough go && ! new_enough $tools/bin/go && have apt-get; then
     tests/as-root.sh mmdebstrap --quiet --variant=extract --include=golang-go \
         trixie $tools/golang - <build/go.sources
     ln -sf ../golang/usr/bin/go $tools/bin/go
+fi
+
+# Debian 12's rpm cannot write openSUSE's form of its database; Debian 13's is unpacked beside the
+# build and started with the C library that came with it.
+if ! [ -x $tools/bin/rpm-ndb ] && have mmdebstrap; then
+    echo '==> unpack rpm'
+    mkdir -p $tools/bin
+    examples/debian-qemu/sources.sh trixie >build/rpm.sources
+    tests/as-root.sh rm -rf $tools/rpm
+    tests/as-root.sh mmdebstrap --quiet --variant=extract --include=rpm \
+        trixie $tools/rpm - <build/rpm.sources
+    cat >$tools/bin/rpm-ndb <<'EOF'
+#!/bin/sh
+root=$(cd "$(dirname "$0")/.." && pwd)/rpm
+export RPM_CONFIGDIR="$root/usr/lib/rpm"
+exec "$root"/usr/lib*/ld-linux-*.so.* --library-path "$(echo "$root"/usr/lib/*-linux-gnu)" \
+    "$root/usr/bin/rpm" "$@"
+EOF
+    chmod +x $tools/bin/rpm-ndb
 fi
 
 # A validator of JSON Schema that is not ours, and the official schema of SARIF.

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
@@ -10,6 +11,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::change::{self, Erase, Replace};
+use crate::content::Looked;
 use crate::edit;
 use crate::lock::PasswdLock;
 use crate::plan::{Change, Expect, Plan, Step};
@@ -28,6 +30,12 @@ pub trait Progress {
     /// A stage begins of which nobody knows how long it takes; `what` is being done.
     fn begin(&mut self, what: &str) {
         _ = what;
+    }
+
+    /// As [`Self::begin`], for a look through files that are counted meanwhile.
+    fn looking(&mut self, what: &str, looked: &Arc<Looked>) {
+        _ = looked;
+        self.begin(what);
     }
 
     /// `done` of `total` steps are through; `what` is the one that just was.

@@ -1,6 +1,7 @@
 //! The one way through: discover, plan, apply, discover again, report.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::apply::{self, Progress};
 use crate::discover::{discover, discover_again};
@@ -12,7 +13,7 @@ use crate::offline::{Offline, Treated};
 use crate::plan::{self, Plan, Step};
 use crate::policy::{EraseMode, Settings};
 use crate::reach::Reach;
-use crate::report::{Done, Finding, Mode, Report, Residual, SCHEMA, Summary, left};
+use crate::report::{Done, Finding, Mode, Report, Residual, left};
 use crate::root::Root;
 use crate::seal::{self, Installed};
 use crate::{Error, Result};
@@ -41,8 +42,7 @@ pub struct Job<'a> {
 /// A refusal before anything was written, or what kept the run from starting. Steps that fail are
 /// in the report instead.
 pub fn run(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<(Plan, Report)> {
-    progress.begin(LOOK);
-    let mut begun = Begun::new(root, job)?;
+    let mut begun = Begun::new(root, job, progress)?;
     if job.mode == Mode::Scrub {
         begun.change(root, job, progress)?;
         begun.below(root, job, progress);
@@ -63,8 +63,7 @@ pub fn run_offline(
 ) -> Result<(Plan, Report)> {
     let offline = Offline::discover(top)?;
     let root = Root::offline(top)?;
-    progress.begin(LOOK);
-    let mut begun = Begun::new(&root, job)?;
+    let mut begun = Begun::new(&root, job, progress)?;
     begun.plan.disk.splice(..0, offline.treatments());
     if job.mode == Mode::Scrub {
         begun.change(&root, job, progress)?;
@@ -90,8 +89,10 @@ struct Begun {
 
 impl Begun {
     /// Looks and plans. Refuses before anything was written.
-    fn new(root: &Root, job: &Job<'_>) -> Result<Self> {
-        let facts = discover(root, job.settings)?;
+    fn new(root: &Root, job: &Job<'_>, progress: &mut dyn Progress) -> Result<Self> {
+        let looked = Arc::default();
+        progress.looking(LOOK, &looked);
+        let facts = discover(root, job.settings, &looked)?;
         let mut plan = make_plan(root, job, &facts)?;
         let report = blank(root, job.mode, &facts);
         let disk = if job.mode == Mode::Audit { None } else { Some(disk(root, job)?) };
@@ -118,7 +119,9 @@ impl Begun {
         // Nothing was refused: now the writers stop, and what they wrote until then is seen too.
         self.report.actions = live::stop_writers(root)?;
         if !self.report.actions.is_empty() {
-            self.facts = discover_again(root, job.settings, &self.facts.seen)?;
+            let looked = Arc::default();
+            progress.looking(LOOK, &looked);
+            self.facts = discover_again(root, job.settings, &self.facts.seen, &looked)?;
             let below = std::mem::take(&mut self.plan.disk);
             self.plan = Plan { disk: below, ..make_plan(root, job, &self.facts)? };
         }
@@ -170,8 +173,9 @@ impl Begun {
                 .and_then(|()| touched.look(root, plan, job.settings.proof))
                 .and_then(|()| disk.prove(secrets, touched, job.settings, report, progress))
         });
-        progress.begin("look through the files again");
-        let after = discover_again(root, job.settings, &facts.seen)
+        let looked = Arc::default();
+        progress.looking("look through the files again", &looked);
+        let after = discover_again(root, job.settings, &facts.seen, &looked)
             .and_then(|after| verify(root, job, &after));
         let failed =
             [("treat the disk", treated.as_ref().err()), ("look again", after.as_ref().err())];
@@ -214,9 +218,12 @@ fn disk(root: &Root, job: &Job<'_>) -> Result<Disk> {
 
 /// The plan for `facts`, what sealing needs included.
 fn make_plan(root: &Root, job: &Job<'_>, facts: &Facts) -> Result<Plan> {
+    if job.mode == Mode::Audit {
+        return Ok(plan::look(facts, job.settings));
+    }
     let sealing = match job.firstboot {
-        Some(binary) if job.mode != Mode::Audit => sealing(root, job.settings, facts, binary)?,
-        _ => Vec::new(),
+        Some(binary) => sealing(root, job.settings, facts, binary)?,
+        None => Vec::new(),
     };
     plan::plan(facts, job.settings, sealing)
 }
@@ -293,23 +300,9 @@ fn worst_first(findings: &mut [Finding]) {
 
 fn blank(root: &Root, mode: Mode, facts: &Facts) -> Report {
     Report {
-        schema: SCHEMA,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        mode,
-        root: root.host_path().display().to_string(),
-        live: root.is_live(),
-        exit_code: 0,
-        fail_on: None,
-        summary: Summary::default(),
-        actions: Vec::new(),
-        findings: Vec::new(),
-        residual: Vec::new(),
-        erased: Vec::new(),
-        swaps: Vec::new(),
-        stopped_swaps: Vec::new(),
-        proof: None,
         logins: facts.logins.clone(),
         skipped: facts.skipped.clone(),
+        ..Report::blank(mode, root.host_path().display().to_string(), root.is_live())
     }
 }
 

@@ -52,6 +52,13 @@ impl Image {
         pipeline::run(&root, &job, &mut ()).map(|(_, report)| report)
     }
 
+    fn audit(&self) -> Report {
+        let settings = Settings::new(Fragment::default()).unwrap();
+        let root = Root::offline(self.folder.path()).unwrap();
+        let job = Job { settings: &settings, firstboot: None, mode: Mode::Audit };
+        pipeline::run(&root, &job, &mut ()).unwrap().1
+    }
+
     fn refused(&self, policy: &str, words: &[&str]) {
         let error = self.scrub(policy).unwrap_err();
         assert_eq!(error.kind(), Kind::Refused, "{}", error.report());
@@ -69,6 +76,11 @@ fn an_image_without_an_ssh_server_is_not_sealed_unless_policy_says_so() {
     let image = Image::new();
     fs::remove_file(image.path("etc/systemd/system/multi-user.target.wants/ssh.service")).unwrap();
     image.refused("", &["no SSH server", "no-ssh"]);
+    // Who only looks is told so, and everything else.
+    let found = image.audit().findings;
+    let refusal = found.iter().find(|finding| finding.rule == "refused").unwrap();
+    assert!(refusal.what.contains("no SSH server") && refusal.remedy.contains("no-ssh"));
+    assert!(found.iter().any(|finding| finding.path.to_string() == "/etc/shadow"));
     image.scrub("evidence: [no-ssh]").unwrap();
 }
 

@@ -14,6 +14,7 @@ mod check;
 #[cfg(test)]
 mod example;
 mod file;
+mod looked;
 pub mod mark;
 #[cfg(test)]
 mod rules_tests;
@@ -26,6 +27,7 @@ mod wide;
 mod zone;
 
 pub use file::{Found, Held};
+pub use looked::Looked;
 pub use scanner::{Match, Reading, Scanner};
 pub use seen::Seen;
 pub use walk::{EDITABLE, Scan, Secretive, Sight};

@@ -1,10 +1,12 @@
 //! One walk over the image: folders are shared between threads, each file is opened and read once.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::file::{Held, Reader};
+use super::looked::Looked;
 use super::mark::Key;
 use super::scanner::Scanner;
 use super::seen::Seen;
@@ -19,6 +21,8 @@ use crate::{Error, ImagePath, Result};
 const BATCH: usize = 64;
 /// Larger files are not edited: they go as a whole, or stay. In bytes.
 pub const EDITABLE: u64 = 64 << 20;
+/// So many files that hold something are listed: memory has an end, and a person's patience too.
+const MOST_FILES: usize = 50_000;
 /// More threads only wait for the disk.
 const MOST_THREADS: usize = 8;
 
@@ -41,6 +45,8 @@ pub struct Scan<'a> {
     pub before: &'a Seen,
     /// Files that go anyway, by device and inode.
     pub gone: &'a HashSet<(u64, u64)>,
+    /// Counts what was read, for whoever waits.
+    pub looked: &'a Looked,
 }
 
 /// A file that holds something.
@@ -65,6 +71,8 @@ pub struct Sight {
     pub problems: Vec<(ImagePath, Error)>,
     /// Files that hold nothing.
     pub seen: Seen,
+    /// Files that hold something and are not among [`Self::files`], which has a bound.
+    pub overflow: usize,
 }
 
 impl Scan<'_> {
@@ -86,7 +94,9 @@ impl Scan<'_> {
                 }
                 thread.sight
             };
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
+            // Where no more threads can be had (setrlimit(2), cgroups), fewer do the work.
+            let more = || std::thread::Builder::new().spawn_scoped(scope, run);
+            let others: Vec<_> = (1..threads).map_while(|_| more().ok()).collect();
             let own = run();
             // A thread that panics ends the program.
             let all = others.into_iter().filter_map(|thread| thread.join().ok());
@@ -96,6 +106,7 @@ impl Scan<'_> {
                 sight.seen.extend(part.seen);
             }
         });
+        sight.overflow = work.listed.load(Ordering::Relaxed).saturating_sub(MOST_FILES);
         sight.files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(sight)
     }
@@ -117,6 +128,8 @@ enum Task {
 struct Work {
     state: Mutex<State>,
     wake: Condvar,
+    /// Files that hold something.
+    listed: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -127,7 +140,8 @@ struct State {
 
 impl Work {
     fn new(first: Task) -> Self {
-        Self { state: Mutex::new(State { waiting: vec![first], running: 0 }), wake: Condvar::new() }
+        let state = Mutex::new(State { waiting: vec![first], running: 0 });
+        Self { state, wake: Condvar::new(), listed: AtomicUsize::new(0) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -252,11 +266,16 @@ impl<'a> Thread<'a> {
         } else {
             self.reader.read(&file, name, zone)
         };
+        self.scan.looked.add(meta.size);
         match held {
             Ok(held) if held.found.is_empty() && !held.cut_short => {
                 self.sight.seen.add(&meta, self.now);
             }
-            Ok(held) => self.sight.files.push(Secretive { path, meta, zone, held }),
+            Ok(held) => {
+                if self.work.listed.fetch_add(1, Ordering::Relaxed) < MOST_FILES {
+                    self.sight.files.push(Secretive { path, meta, zone, held });
+                }
+            }
             Err(error) => {
                 let error = Error::failed("read", &path).because(error);
                 self.sight.problems.push((path, error));

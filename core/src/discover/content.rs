@@ -7,7 +7,9 @@ use super::Scene;
 use super::expand::{Except, problem};
 use crate::accounts::{Accounts, Home};
 use crate::catalogue::{Certainty, Finder, Pattern, Severity};
-use crate::content::{EDITABLE, Found, Homes, Scan, Scanner, Secretive, Seen, Zone, Zones};
+use crate::content::{
+    EDITABLE, Found, Homes, Looked, Scan, Scanner, Secretive, Seen, Sight, Zone, Zones,
+};
 use crate::edit::{Cut, Edit, Format};
 use crate::facts::{Hit, Note, Problem, Target};
 use crate::packages::Packages;
@@ -51,6 +53,7 @@ pub(super) fn look(
     reach: &Reach,
     homes: Homes,
     before: &Seen,
+    looked: &Looked,
 ) -> Result<()> {
     let on = |id: &str| scene.settings.switch(id) != Some(Switch::Off);
     let rules = scene.settings.catalogue.rules().iter().filter(|rule| on(&rule.id));
@@ -84,8 +87,10 @@ pub(super) fn look(
         packages: &packages,
         before,
         gone: &gone,
+        looked,
     };
     let sight = scan.run(&spared)?;
+    scene.facts.problems.extend(unseen(&packages, &sight));
     for (path, error) in &sight.problems {
         scene.facts.problems.push(problem(path.clone(), error));
     }
@@ -98,6 +103,27 @@ pub(super) fn look(
     }
     scene.facts.seen = sight.seen;
     Ok(())
+}
+
+/// What is not known of the image, or not said of it.
+fn unseen(packages: &Packages, sight: &Sight) -> Vec<Problem> {
+    let databases = packages.unread().iter().map(|(path, why)| Problem {
+        path: path.clone(),
+        what: format!(
+            "the database of packages was not read to its end: {why}; what a package brought may be \
+             among the findings"
+        ),
+        severity: Severity::Medium,
+    });
+    let more = (sight.overflow > 0).then(|| Problem {
+        path: ImagePath::root(),
+        what: format!(
+            "{} more files hold something than are listed here: scrub these, then run again",
+            sight.overflow
+        ),
+        severity: Severity::High,
+    });
+    databases.chain(more).collect()
 }
 
 /// Files that go as a whole by another rule, or whose rows an editor knows.

@@ -18,7 +18,7 @@ mod strangers;
 
 use crate::accounts::Accounts;
 use crate::catalogue::{Action, Finder, Pattern, Rule, Severity};
-use crate::content::Seen;
+use crate::content::{Looked, Seen};
 use crate::facts::{Facts, Hit, Note, Problem, Target};
 use crate::policy::Settings;
 use crate::reach::Reach;
@@ -34,15 +34,20 @@ pub use risks::{Risk, Topic, risks};
 ///
 /// # Errors
 /// Only what makes the whole discovery worthless, for instance an unreadable `/etc/passwd`.
-pub fn discover(root: &Root, settings: &Settings) -> Result<Facts> {
-    discover_again(root, settings, &Seen::default())
+pub fn discover(root: &Root, settings: &Settings, looked: &Looked) -> Result<Facts> {
+    discover_again(root, settings, &Seen::default(), looked)
 }
 
 /// Looks once more: files that held nothing `before` and have not changed since are not read again.
 ///
 /// # Errors
 /// As [`discover`].
-pub fn discover_again(root: &Root, settings: &Settings, before: &Seen) -> Result<Facts> {
+pub fn discover_again(
+    root: &Root,
+    settings: &Settings,
+    before: &Seen,
+    looked: &Looked,
+) -> Result<Facts> {
     let reach = Reach::discover(root)?;
     let accounts = Accounts::load(root)?;
     let (homes, unseen) = accounts.homes_and_problems(root)?;
@@ -83,7 +88,7 @@ pub fn discover_again(root: &Root, settings: &Settings, before: &Seen) -> Result
             scene.look(rule)?;
         }
     }
-    content::look(&mut scene, &reach, whose, before)?;
+    content::look(&mut scene, &reach, whose, before, looked)?;
     initrds::look(&mut scene, before)?;
     let problems = scene.expander.take_problems();
     scene.facts.problems.extend(problems);

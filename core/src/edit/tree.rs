@@ -10,6 +10,9 @@ use super::{Cut, url};
 /// Deeper than any configuration; hostile files are refused instead of filling the stack.
 pub(super) const DEEPEST: usize = 100;
 
+/// What netplan reads for a key that was removed.
+const NO_KEY: &str = "/run/netplan/removed.key";
+
 /// A value with its place.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -94,7 +97,11 @@ fn visit<'n>(
                 path.push(&entry.name);
                 let data = object && matches!(entry.name.as_slice(), b"data" | b"stringData");
                 *gone = (data || selects(secrets.keys, path)) && holds_secret(text, &entry.value)?;
-                if !*gone {
+                if *gone && tunnel_key(path) && matches!(entry.value.kind, Kind::Scalar) {
+                    *gone = false;
+                    let span = entry.value.span.clone();
+                    out.push(Cut::around(span.clone(), span, &entry.name).put(NO_KEY));
+                } else if !*gone {
                     visit(text, &entry.value, secrets, path, out)?;
                 }
                 path.pop();
@@ -106,6 +113,15 @@ fn visit<'n>(
         }
     }
     Ok(())
+}
+
+/// The private key of a WireGuard tunnel in netplan, which sets up no network at all where one is
+/// missing. It may also name a file, and a file that is not there costs its tunnel only.
+fn tunnel_key(path: &[&[u8]]) -> bool {
+    matches!(
+        path,
+        [b"network", b"tunnels", _, b"key"] | [b"network", b"tunnels", _, b"keys", b"private"]
+    )
 }
 
 /// `kind: Secret`.

@@ -114,3 +114,16 @@ proptest! {
         drop(edits(&text, &["a", "b*"], true));
     }
 }
+
+#[test]
+fn a_tunnel_of_netplan_keeps_a_key_that_names_no_file() {
+    let key = "4GgaQCy68nzNsUE5aJ9fuLzHhB65tAlwbmA72MWnOm8=";
+    let text = format!(
+        "network:\n  tunnels:\n    wg0:\n      mode: wireguard\n      key: {key}\n    wg1:\n      \
+         keys: {{private: \"{key}\", x: 1}}\n"
+    );
+    let expected = "network:\n  tunnels:\n    wg0:\n      mode: wireguard\n      key: \
+                    /run/netplan/removed.key\n    wg1:\n      keys: {private: \
+                    /run/netplan/removed.key, x: 1}\n";
+    assert_eq!(edited(&text, &["key", "private"]), expected);
+}

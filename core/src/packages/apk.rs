@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Packages, Sum};
+use super::{Algorithm, Packages, Sum};
 use crate::root::Root;
 use crate::{ImagePath, Result};
 
@@ -37,7 +37,7 @@ fn records(text: &[u8], packages: &mut Packages) {
                 let digest = value.strip_prefix(b"Q1").and_then(|d| STANDARD.decode(d).ok());
                 let sum = digest.and_then(|d| <[u8; 20]>::try_from(d).ok());
                 if let (Some(path), Some(sum)) = (file.take(), sum) {
-                    packages.add(&path, Sum::Sha1(sum));
+                    packages.add(&path, Sum::of(Algorithm::Sha1, &sum));
                 }
             }
             _ => {}

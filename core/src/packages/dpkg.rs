@@ -1,7 +1,7 @@
 //! dpkg's database: digests of files, names of all, digests of configuration files (deb-md5sums(5),
 //! dpkg(1), deb-conffiles(5)).
 
-use super::{Packages, Sum, hex};
+use super::{Algorithm, Packages, Sum, hex};
 use crate::root::Root;
 use crate::{ImagePath, Result};
 
@@ -37,11 +37,15 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|b| *b == b'\n').filter(|line| !line.is_empty())
 }
 
+fn md5(digest: &[u8]) -> Option<Sum> {
+    hex::<16>(digest).map(|digest| Sum::of(Algorithm::Md5, &digest))
+}
+
 /// `DIGEST  usr/bin/x`
 fn sum(line: &[u8], packages: &mut Packages) {
     let (Some(digest), Some(path)) = (line.get(..32), line.get(34..)) else { return };
-    if let Some(sum) = hex(digest) {
-        packages.add(path, Sum::Md5(sum));
+    if let Some(sum) = md5(digest) {
+        packages.add(path, sum);
     }
 }
 
@@ -57,6 +61,6 @@ fn conffiles(text: &[u8], packages: &mut Packages) {
         let (Some(path), Some(digest), true) = (words.next(), words.next(), inside) else {
             continue;
         };
-        packages.add(path, hex(digest).map_or(Sum::Unknown, Sum::Md5));
+        packages.add(path, md5(digest).unwrap_or(Sum::Unknown));
     }
 }

@@ -1,16 +1,15 @@
-//! Which files the package manager brought, and whether they are still as it brought them: dpkg and
-//! apk. Such a file is the vendor's, whatever it looks like.
+//! Which files the package manager brought, and whether they are still as it brought them: dpkg, apk
+//! and rpm. Such a file is the vendor's, whatever it looks like.
 
 mod apk;
 mod dpkg;
+pub mod rpm;
+mod sum;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::Read;
 
-use md5::Md5;
-use sha1::Sha1;
-use sha1::digest::Digest;
+use sum::{Algorithm, Sum, hex};
 
 use crate::root::Root;
 use crate::{Error, ImagePath, Result};
@@ -18,39 +17,36 @@ use crate::{Error, ImagePath, Result};
 /// Folders that lie below `/usr` since their merge, and are still called as before in databases.
 const MERGED: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
-/// A digest as a database has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Sum {
-    /// The database only has the name.
-    Unknown,
-    /// dpkg's.
-    Md5([u8; 16]),
-    /// apk's.
-    Sha1([u8; 20]),
-}
-
 /// The files of all packages.
 #[derive(Debug, Default)]
 pub struct Packages {
     /// By a hash of the path: names of a hundred thousand files are many bytes.
     sums: HashMap<u64, Sum>,
+    /// Databases that were not read to their end, and why.
+    unread: Vec<(ImagePath, String)>,
 }
 
 impl Packages {
     /// Reads the databases of the image; an image without one owns nothing.
     ///
     /// # Errors
-    /// A database that cannot be read.
+    /// A text database that cannot be read. One of rpm is in [`Self::unread`] instead.
     pub fn load(root: &Root) -> Result<Self> {
         let mut packages = Self::default();
         dpkg::load(root, &mut packages)?;
         apk::load(root, &mut packages)?;
+        rpm::load(root, &mut packages)?;
         Ok(packages)
     }
 
-    /// True where the image has a database that this program reads.
+    /// True where the image has a database that was read to its end.
     pub fn knows_all(&self) -> bool {
-        !self.sums.is_empty()
+        !self.sums.is_empty() && self.unread.is_empty()
+    }
+
+    /// Databases that were not read to their end, and why: files may be a package's, and nobody knows.
+    pub fn unread(&self) -> &[(ImagePath, String)] {
+        &self.unread
     }
 
     /// True for a file that a package brought, changed or not.
@@ -64,18 +60,13 @@ impl Packages {
     /// The file cannot be read.
     pub fn is_unmodified(&self, root: &Root, path: &ImagePath) -> Result<bool> {
         let Some(sum) = self.sums.get(&key(path.as_bytes())) else { return Ok(false) };
-        let failed = |e: std::io::Error| Error::failed("read", path).because(e);
-        Ok(match sum {
-            Sum::Unknown => false,
-            Sum::Md5(sum) => match root.open(path)? {
-                Some((file, _)) => digest::<Md5>(file).map_err(failed)?.as_slice() == sum,
-                None => false,
-            },
-            Sum::Sha1(sum) => match root.open(path)? {
-                Some((file, _)) => digest::<Sha1>(file).map_err(failed)?.as_slice() == sum,
-                None => false,
-            },
-        })
+        if *sum == Sum::Unknown {
+            return Ok(false);
+        }
+        match root.open(path)? {
+            Some((file, _)) => sum.is_of(file).map_err(|e| Error::failed("read", path).because(e)),
+            None => Ok(false),
+        }
     }
 
     /// Adds a file; a name alone does not take away what is known of it.
@@ -83,19 +74,6 @@ impl Packages {
         let place = self.sums.entry(key(path)).or_insert(Sum::Unknown);
         if sum != Sum::Unknown {
             *place = sum;
-        }
-    }
-}
-
-fn digest<D: Digest>(mut file: impl Read) -> std::io::Result<Vec<u8>> {
-    let mut hasher = D::new();
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finalize().to_vec()),
-            Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
         }
     }
 }
@@ -112,18 +90,6 @@ fn key(path: &[u8]) -> u64 {
     hasher.write(path);
     path.len().wrapping_add(if merged { 4 } else { 0 }).hash(&mut hasher);
     hasher.finish()
-}
-
-/// Bytes from hexadecimal digits; `None` for anything else.
-fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let mut out = [0; N];
-    if text.len() != 2 * N {
-        return None;
-    }
-    for (byte, pair) in out.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(out)
 }
 
 #[cfg(test)]

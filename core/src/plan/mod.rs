@@ -28,6 +28,9 @@ pub const SEAL: &str = "seal";
 /// The pseudo rule of what could not be read.
 pub const UNREADABLE: &str = "unreadable";
 
+/// The pseudo rule of why a scrub would be refused.
+pub const REFUSED: &str = "refused";
+
 /// What will be done, and what will be left.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Plan {
@@ -48,6 +51,18 @@ pub struct Plan {
 /// nothing has been written then.
 pub fn plan(facts: &Facts, settings: &Settings, sealing: Vec<Step>) -> Result<Plan> {
     check::refuse_lock_out(facts, settings)?;
+    Ok(draft(facts, settings, sealing))
+}
+
+/// The plan of one who only looks: why it would not be carried out is a finding in it.
+pub fn look(facts: &Facts, settings: &Settings) -> Plan {
+    let mut plan = draft(facts, settings, Vec::new());
+    let refused = check::refuse_lock_out(facts, settings).err();
+    plan.findings.extend(refused.map(|error| Finding::of_refusal(&error)));
+    plan
+}
+
+fn draft(facts: &Facts, settings: &Settings, sealing: Vec<Step>) -> Plan {
     let mut plan = Plan { steps: sealing, ..Plan::default() };
     let mut paths: BTreeMap<ImagePath, Vec<&Hit>> = BTreeMap::new();
     for hit in &facts.hits {
@@ -77,7 +92,7 @@ pub fn plan(facts: &Facts, settings: &Settings, sealing: Vec<Step>) -> Result<Pl
     plan.findings.extend(check::way_in(facts, settings));
     plan.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.path.cmp(&b.path)));
     plan.findings.dedup();
-    Ok(plan)
+    plan
 }
 
 fn acts(settings: &Settings, hit: &Hit) -> bool {

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ImagePath;
 use crate::catalogue::{Action, Finder, Severity};
 use crate::facts::{Hit, Note, Problem};
-use crate::plan::{REMOVE_USERS, UNREADABLE};
+use crate::plan::{REFUSED, REMOVE_USERS, UNREADABLE};
 use crate::policy::Settings;
+use crate::{Error, ImagePath};
 
 /// The remedy of what a scrub with the same policy changes.
 pub(crate) const RUN_SCRUB: &str = "run scrub";
@@ -55,6 +55,20 @@ impl Finding {
         };
         let finding = Self::of_rule(settings, &note.rule, path, subject, remedy);
         Self { severity: note.severity.unwrap_or(finding.severity), ..finding }
+    }
+
+    /// Why a scrub with the same policy would write nothing.
+    pub(crate) fn of_refusal(error: &Error) -> Self {
+        Self {
+            rule: REFUSED.into(),
+            category: "first-boot".into(),
+            severity: Severity::Medium,
+            path: ImagePath::root(),
+            subject: None,
+            what: error.report(),
+            why: "a scrub with this policy would be refused".into(),
+            remedy: error.remedy_text().unwrap_or("see the policy").to_owned(),
+        }
     }
 
     /// What could not be read.

@@ -201,12 +201,17 @@ impl Report {
     /// A report of an audit that found nothing.
     #[cfg(test)]
     pub(crate) fn of_nothing() -> Self {
+        Self { version: "1.0.0".into(), ..Self::blank(Mode::Audit, "/".into(), false) }
+    }
+
+    /// The report of a run that begins, on the root that the caller named so.
+    pub(crate) fn blank(mode: Mode, root: String, live: bool) -> Self {
         Self {
             schema: SCHEMA,
-            version: "1.0.0".into(),
-            mode: Mode::Audit,
-            root: "/".into(),
-            live: false,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            mode,
+            root,
+            live,
             exit_code: 0,
             fail_on: None,
             summary: Summary::default(),

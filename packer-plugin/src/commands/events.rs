@@ -1,12 +1,15 @@
 //! What a run says while it runs: a line on standard error for a person, or one JSON event a line
 //! for the provisioner.
 
+use std::sync::Arc;
+
 use disinherit_core::apply;
+use disinherit_core::content::Looked;
 use disinherit_core::event::{End, Event, Progress};
 use disinherit_core::report::Report;
 use disinherit_core::{Error, Result};
 
-use super::meter::Meter;
+use super::meter::{Meter, Shown};
 use crate::output;
 
 /// An event per file would flood Packer's output.
@@ -16,7 +19,7 @@ const EVERY: usize = 25;
 #[derive(Debug)]
 pub(super) struct Events {
     json: bool,
-    /// What a person sees; `None` with events.
+    /// What shows that a long step lives.
     meter: Option<Meter>,
     /// The phase below the files that was told of last, and its tenth.
     phase: (String, u64),
@@ -24,7 +27,8 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, meter: (!json).then(Meter::start), phase: (String::new(), 0) }
+        let shown = if json { Shown::Events } else { Shown::Person };
+        Self { json, meter: Some(Meter::start(shown)), phase: (String::new(), 0) }
     }
 
     /// The run is over, and the terminal is free for other words.
@@ -56,9 +60,18 @@ impl Events {
 
 impl apply::Progress for Events {
     fn begin(&mut self, what: &str) {
-        match &self.meter {
-            Some(meter) => meter.begin(what),
-            None => tell("look", 0, 0, what),
+        if let Some(meter) = &self.meter {
+            meter.begin(what);
+        }
+        if self.json {
+            tell("look", 0, 0, what);
+        }
+    }
+
+    fn looking(&mut self, what: &str, looked: &Arc<Looked>) {
+        self.begin(what);
+        if let Some(meter) = &self.meter {
+            meter.looking(what, looked);
         }
     }
 
@@ -88,7 +101,7 @@ impl apply::Progress for Events {
     }
 }
 
-fn tell(step: &str, done: u64, total: u64, text: &str) {
+pub(super) fn tell(step: &str, done: u64, total: u64, text: &str) {
     let progress = Progress { step: step.into(), done, total, text: text.to_owned() };
     if let Err(error) = output::event(&Event::Progress(progress)) {
         log::debug!("{}", error.report());

@@ -1,5 +1,6 @@
 //! What a person sees while a run takes its time: one line that is drawn again on a terminal, and a
 //! line now and then in a log. Both go to standard error; the report has standard output for itself.
+//! With events, what has no steps of its own is told as events.
 //!
 //! A thread of its own draws, so that a long step shows that it lives.
 
@@ -8,6 +9,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use disinherit_core::content::Looked;
 
 /// How often a terminal is drawn, and how often a log gets a line.
 const DRAWN: Duration = Duration::from_millis(150);
@@ -24,6 +27,17 @@ struct Stand {
     total: u64,
     /// What `done` and `total` count; empty for steps.
     unit: &'static str,
+    /// Counted by others meanwhile.
+    looked: Option<Arc<Looked>>,
+}
+
+/// Where the line goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// To a person, on standard error.
+    Person,
+    /// As events, for whoever started this program. Steps and phases are told elsewhere.
+    Events,
 }
 
 /// Draws until it is dropped.
@@ -35,14 +49,18 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Begins to draw on standard error.
-    pub(super) fn start() -> Self {
+    /// Begins to draw. Where no thread can be had nothing is drawn: nobody's work fails for it.
+    pub(super) fn start(shown: Shown) -> Self {
         let stand = Arc::new(Mutex::new(Stand::default()));
         let (sender, ended) = mpsc::channel();
         let seen = Arc::clone(&stand);
-        let terminal = std::io::stderr().is_terminal();
-        let thread = thread::spawn(move || draw(&seen, terminal, &ended));
-        Self { stand, thread: Some((sender, thread)) }
+        let terminal = shown == Shown::Person && std::io::stderr().is_terminal();
+        let draw = move || match shown {
+            Shown::Person => draw(&seen, terminal, &ended),
+            Shown::Events => tell(&seen, &ended),
+        };
+        let thread = thread::Builder::new().name("progress".to_owned()).spawn(draw);
+        Self { stand, thread: thread.ok().map(|thread| (sender, thread)) }
     }
 
     /// A stage of which nobody knows how long it takes.
@@ -50,16 +68,23 @@ impl Meter {
         self.set(Stand { what: what.to_owned(), ..Stand::default() });
     }
 
+    /// A look through files that are counted meanwhile.
+    pub(super) fn looking(&self, what: &str, looked: &Arc<Looked>) {
+        let looked = Some(Arc::clone(looked));
+        self.set(Stand { what: what.to_owned(), looked, ..Stand::default() });
+    }
+
     /// `done` of `total` steps are through.
     pub(super) fn step(&self, done: usize, total: usize, what: &str) {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        self.set(Stand { what: what.to_owned(), done: count(done), total: count(total), unit: "" });
+        let (done, total) = (count(done), count(total));
+        self.set(Stand { what: what.to_owned(), done, total, ..Stand::default() });
     }
 
     /// `done` of `total` bytes are behind us.
     pub(super) fn bytes(&self, what: &str, done: u64, total: u64) {
         let (done, total) = (done >> 20, total >> 20);
-        self.set(Stand { what: what.to_owned(), done, total, unit: " MiB" });
+        self.set(Stand { what: what.to_owned(), done, total, unit: " MiB", looked: None });
     }
 
     fn set(&self, stand: Stand) {
@@ -81,6 +106,22 @@ impl Drop for Meter {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Events of what nobody else tells of, while it lasts.
+fn tell(stand: &Mutex<Stand>, ended: &mpsc::Receiver<()>) {
+    while ended.recv_timeout(LOGGED) == Err(RecvTimeoutError::Timeout) {
+        let stand = stand.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(looked) = &stand.looked {
+            let text = format!("{}: {}", stand.what, counted(looked));
+            super::events::tell("look", 0, 0, &text);
+        }
+    }
+}
+
+/// `1234 files, 56 MiB`.
+fn counted(looked: &Looked) -> String {
+    format!("{} files, {} MiB", looked.files(), looked.bytes() >> 20)
 }
 
 fn draw(stand: &Mutex<Stand>, terminal: bool, ended: &mpsc::Receiver<()>) {
@@ -126,6 +167,9 @@ fn line(stand: &Stand, elapsed: Duration, bar: bool, width: usize) -> String {
         text.push_str(&format!("{} of {}{}  ", stand.done, stand.total, stand.unit));
     }
     text.push_str(&stand.what);
+    if let Some(looked) = &stand.looked {
+        text.push_str(&format!(": {}", counted(looked)));
+    }
     // A line that wraps could not be drawn over.
     text.chars().take(width.saturating_sub(1)).collect()
 }
@@ -141,7 +185,7 @@ mod tests {
     use super::*;
 
     fn stand(done: u64, total: u64, unit: &'static str) -> Stand {
-        Stand { what: "delete /root/.bash_history".into(), done, total, unit }
+        Stand { what: "delete /root/.bash_history".into(), done, total, unit, looked: None }
     }
 
     #[test]
@@ -159,6 +203,18 @@ mod tests {
     }
 
     #[test]
+    fn a_look_shows_what_it_has_read() {
+        let looked = Arc::new(Looked::default());
+        looked.add(3 << 20);
+        looked.add(1);
+        let stand = Stand { what: "look".into(), looked: Some(looked), ..Stand::default() };
+        assert_eq!(
+            line(&stand, Duration::from_secs(2), true, 200),
+            "disinherit    2 s  look: 2 files, 3 MiB"
+        );
+    }
+
+    #[test]
     fn the_bar_is_full_at_the_end_and_never_longer() {
         assert_eq!(cells(0, 7), format!("[{}]", "-".repeat(24)));
         assert_eq!(cells(7, 7), format!("[{}]", "#".repeat(24)));
@@ -169,7 +225,7 @@ mod tests {
     #[test]
     fn a_meter_ends_at_once_and_only_once() {
         let start = Instant::now();
-        let mut meter = Meter::start();
+        let mut meter = Meter::start(Shown::Person);
         meter.begin("look");
         meter.step(1, 2, "x");
         meter.bytes("y", 1 << 20, 2 << 20);
