@@ -8,6 +8,7 @@
 //! literals of all rules, and read more closely only where one stands. What is done about a match
 //! depends on how sure it is and where the file lies; see `docs/content.md`.
 
+mod anchors;
 mod armour;
 mod assignment;
 mod check;

@@ -1,13 +1,12 @@
 //! The rules of the content scan, ready to run: one search for all anchors, then a rule's own reading
 //! where an anchor stands. Pure: bytes in, spans out.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::anchors::Anchors;
 use super::{armour, assignment, check};
 use crate::catalogue::{Certainty, Reader, Rule, Signature};
 use crate::{Error, Result};
@@ -55,14 +54,6 @@ struct Compiled {
 /// The category of rules that a policy adds.
 const POLICY: &str = "policy";
 
-/// One search for many anchors.
-#[derive(Debug)]
-struct Anchors {
-    search: AhoCorasick,
-    /// The rules of each pattern of the search.
-    rules: Vec<Vec<usize>>,
-}
-
 impl Scanner {
     /// Prepares `rules`; those without a signature are passed over and keep their index.
     ///
@@ -80,11 +71,9 @@ impl Scanner {
             }
             compiled.push(one);
         }
-        let by_shape = |rule: &Compiled| {
-            rule.signature.certainty == Certainty::Sure && !rule.signature.any_case
-        };
-        let shapes = Anchors::new(&compiled, by_shape)?;
-        let all = Anchors::new(&compiled, |_| true)?;
+        let by_shape = |s: &Signature| s.certainty == Certainty::Sure && !s.any_case;
+        let shapes = anchors(&compiled, by_shape);
+        let all = anchors(&compiled, |_| true);
         Ok(Self { rules: compiled, shapes, all })
     }
 
@@ -105,56 +94,35 @@ impl Scanner {
     pub fn scan(&self, text: &[u8], within: Range<usize>, reading: Reading) -> Vec<Match> {
         let anchors = if reading == Reading::Shapes { &self.shapes } else { &self.all };
         let mut found: Vec<Match> = Vec::new();
-        let mut at = within.start;
-        while let Some(hit) = anchors.search.find(Input::new(text).span(at..text.len())) {
-            if hit.start() >= within.end {
-                break;
-            }
-            at = hit.start() + 1;
-            let rules = anchors.rules.get(hit.pattern().as_usize());
-            for index in rules.into_iter().flatten() {
+        anchors.each(text, within, |at, rules| {
+            for index in rules {
                 // The same secret by another of its anchors.
-                let seen = |m: &Match| m.rule == *index && m.cut.contains(&hit.start());
+                let seen = |m: &Match| m.rule == *index && m.cut.contains(&at);
                 if found.iter().rev().take(8).any(seen) {
                     continue;
                 }
                 let Some(rule) = self.rules.get(*index) else { continue };
-                found.extend(rule.read(*index, text, hit.start(), reading));
+                found.extend(rule.read(*index, text, at, reading));
             }
-        }
+        });
         found.sort_by_key(|m| (m.cut.start, m.cut.end, m.rule));
         found.dedup();
         found
     }
 }
 
-impl Anchors {
-    fn new(rules: &[Compiled], wanted: impl Fn(&Compiled) -> bool) -> Result<Self> {
-        let any_case = rules.iter().any(|rule| wanted(rule) && rule.signature.any_case);
-        let form = |text: &String| if any_case { text.to_ascii_lowercase() } else { text.clone() };
-        let mut anchors: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| wanted(rule)) {
-            for anchor in rule.signature.anchors.iter().map(form) {
-                anchors.entry(anchor).or_default().push(index);
-            }
-        }
-        // Of two anchors where one begins the other the shorter one, which sorts first, stands for
-        // both.
-        let mut kept: Vec<(String, Vec<usize>)> = Vec::new();
-        for (anchor, rules) in anchors {
-            match kept.iter_mut().find(|(known, _)| anchor.starts_with(known.as_str())) {
-                Some((_, known)) => known.extend(rules),
-                None => kept.push((anchor, rules)),
-            }
-        }
-        let search = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::DFA))
-            .match_kind(MatchKind::LeftmostFirst)
-            .ascii_case_insensitive(any_case)
-            .build(kept.iter().map(|(anchor, _)| anchor))
-            .map_err(|e| Error::failed("prepare", "the content scan").because(e))?;
-        Ok(Self { search, rules: kept.into_iter().map(|(_, rules)| rules).collect() })
-    }
+/// The anchors of those rules that are `wanted`.
+fn anchors(rules: &[Compiled], wanted: impl Fn(&Signature) -> bool) -> Anchors {
+    let signatures = rules.iter().map(|rule| &rule.signature).enumerate();
+    Anchors::new(signatures.filter(|(_, s)| wanted(s)).flat_map(|(index, signature)| {
+        let own = signature.anchors.iter();
+        // Where one begins the other, the shorter one stands for both.
+        let covered = |text: &str| {
+            own.clone().any(|other| other.len() < text.len() && text.starts_with(other.as_str()))
+        };
+        let kept: Vec<&str> = own.clone().map(String::as_str).filter(|a| !covered(a)).collect();
+        kept.into_iter().map(move |text| (text, signature.any_case, index))
+    }))
 }
 
 impl Compiled {

@@ -41,7 +41,7 @@ impl Seen {
     }
 
     /// All that `other` knows too.
-    pub(super) fn extend(&mut self, other: Self) {
+    pub(crate) fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 }

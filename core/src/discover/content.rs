@@ -101,7 +101,7 @@ pub(super) fn look(
             judge(scene, file, vendors);
         }
     }
-    scene.facts.seen = sight.seen;
+    scene.facts.seen.extend(sight.seen);
     Ok(())
 }
 

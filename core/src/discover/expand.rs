@@ -3,7 +3,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use super::listing::{Listing, Listings};
 use crate::catalogue::{Alternative, Part, Pattern, Severity};
 use crate::facts::Problem;
 use crate::reach::Reach;
@@ -48,6 +50,7 @@ pub(super) struct Expander<'a> {
     root: &'a Root,
     reach: &'a Reach,
     homes: &'a Homes,
+    listings: Listings,
     problems: RefCell<BTreeMap<ImagePath, Problem>>,
 }
 
@@ -58,7 +61,7 @@ fn links_of(in_home: bool) -> Links {
 
 impl<'a> Expander<'a> {
     pub(super) fn new(root: &'a Root, reach: &'a Reach, homes: &'a Homes) -> Self {
-        Self { root, reach, homes, problems: RefCell::default() }
+        Self { root, reach, homes, listings: Listings::default(), problems: RefCell::default() }
     }
 
     /// What could not be looked at since the last call, each once.
@@ -146,43 +149,41 @@ impl<'a> Expander<'a> {
 
     fn walk(&self, at: ImagePath, parts: &[Part], found: &mut dyn FnMut(ImagePath)) {
         let Some((part, rest)) = parts.split_first() else { return found(at) };
-        match part {
-            Part::Name(name) => {
-                if let Some(next) = at.join(name) {
-                    self.walk(next, rest, found);
-                }
+        if let Part::Name(name) = part {
+            if !self.listings.lacks(&at, name)
+                && let Some(next) = at.join(name)
+            {
+                self.walk(next, rest, found);
             }
-            Part::Glob(_) => {
-                for (next, name, _) in self.children(&at) {
-                    if part.matches(&name) {
-                        self.walk(next, rest, found);
-                    }
-                }
+            return;
+        }
+        let Some(listing) = self.listing(&at) else { return };
+        let deep = *part == Part::Deep;
+        if deep && !rest.is_empty() {
+            self.walk(at.clone(), rest, found);
+        }
+        for (name, is_directory) in listing.entries().filter(|(name, _)| part.matches(name)) {
+            let Some(next) = at.join(name) else { continue };
+            if !deep {
+                self.walk(next, rest, found);
+                continue;
             }
-            Part::Deep => {
-                if !rest.is_empty() {
-                    self.walk(at.clone(), rest, found);
-                }
-                for (next, _, kind) in self.children(&at) {
-                    if rest.is_empty() {
-                        found(next.clone());
-                    }
-                    if kind == FileKind::Directory {
-                        self.walk(next, parts, found);
-                    }
-                }
+            if rest.is_empty() {
+                found(next.clone());
+            }
+            if is_directory {
+                self.walk(next, parts, found);
             }
         }
     }
 
-    fn children(&self, at: &ImagePath) -> Vec<(ImagePath, Vec<u8>, FileKind)> {
-        match self.looked(at, self.root.stat(at)) {
-            Some(meta) if meta.kind == FileKind::Directory && self.reach.allows(at, &meta) => {}
-            _ => return Vec::new(),
-        }
-        let entries = self.looked(at, self.root.read_dir(at));
-        let below = |e: crate::root::Entry| Some((at.join(&e.name)?, e.name, e.kind));
-        entries.into_iter().filter_map(below).collect()
+    /// What the directory `at` holds.
+    fn listing(&self, at: &ImagePath) -> Option<Rc<Listing>> {
+        self.listings.get(at, || {
+            let meta = self.looked(at, self.root.stat(at))?;
+            let enters = meta.kind == FileKind::Directory && self.reach.allows(at, &meta);
+            enters.then(|| Listing::of(self.looked(at, self.root.read_dir(at))))
+        })
     }
 
     /// A directory with everything below it, files before their directories; never through a

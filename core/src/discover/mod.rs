@@ -10,6 +10,7 @@ mod grants;
 mod identity;
 mod initrds;
 mod links;
+mod listing;
 mod logins;
 mod removals;
 mod risks;
@@ -88,8 +89,12 @@ pub fn discover_again(
             scene.look(rule)?;
         }
     }
-    content::look(&mut scene, &reach, whose, before, looked)?;
-    initrds::look(&mut scene, before)?;
+    let packed = initrds::list(&mut scene, before);
+    let (scanned, unpacked) = initrds::unpack_beside(&packed, || {
+        content::look(&mut scene, &reach, whose, before, looked)
+    });
+    scanned?;
+    initrds::say(&mut scene, packed, unpacked);
     let problems = scene.expander.take_problems();
     scene.facts.problems.extend(problems);
     Ok(scene.facts)
