@@ -12,9 +12,11 @@ mod anchors;
 mod armour;
 mod assignment;
 mod check;
+mod ending;
 #[cfg(test)]
 mod example;
 mod file;
+mod kind;
 mod looked;
 pub mod mark;
 #[cfg(test)]
