@@ -71,6 +71,8 @@ pub mod reach;
 pub mod report;
 pub mod root;
 pub mod seal;
+#[cfg(feature = "scrub")]
+mod silent;
 pub mod sshd;
 #[cfg(feature = "scrub")]
 pub mod suggest;

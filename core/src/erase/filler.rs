@@ -5,28 +5,22 @@
 //! back and removes it. The directory is locked while a run uses it.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 
-use rustix::fs::{AtFlags, Dir, FallocateFlags, FlockOperation, IFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, IFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::device::is_zero;
 use super::filesystem::FileSystem;
 use super::run::Run;
-use super::tunable;
-use crate::{Error, Result};
+use super::sweep::{DIRECTORY, empty, open, sweep};
+use super::taking::{reserve, write_zeros};
+use crate::Result;
 
-/// The directory of the fillers, at the top of each file system that is filled.
-pub const DIRECTORY: &str = ".disinherit-fill";
 /// Empty files made before the space is taken, because a full file system has no room for inodes.
 const SPARE: usize = 8;
 /// No file grows beyond this; below the limit of every file system with 1 KiB blocks, and of FAT.
 const LARGEST: u64 = 2 << 30;
-/// Bytes asked for in one fallocate(2).
-const STEP: u64 = 256 << 20;
-/// Bytes written in one write(2) where zeros go through files.
-const WRITE: usize = 1 << 20;
 
 /// How a filler takes space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,129 +222,4 @@ impl Drop for Fillers {
             }
         }
     }
-}
-
-/// Puts right what a killed run left: thaws, puts the reserve back, removes the fillers. True
-/// when there was something.
-///
-/// # Errors
-/// Another run is at work, the name belongs to somebody else, or removing fails.
-pub fn sweep(fs: &FileSystem) -> Result<bool> {
-    let Some(directory) = open(fs)? else { return Ok(false) };
-    if read_note(&directory, super::freeze::NOTE).is_some() {
-        super::freeze::thaw_left(fs);
-    }
-    for name in [tunable::RESERVE, tunable::INODE_GOAL] {
-        if let Some(value) = read_note(&directory, name) {
-            tunable::put_back(fs, name, &value)?;
-        }
-    }
-    empty(&directory)
-        .and_then(|()| rustix::fs::unlinkat(&fs.root, DIRECTORY, AtFlags::REMOVEDIR))
-        .map_err(|e| fs.failed("remove the fillers on", e))?;
-    fs.sync()?;
-    Ok(true)
-}
-
-/// The directory of the fillers, locked; `None` when there is none.
-fn open(fs: &FileSystem) -> Result<Option<File>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let foreign = |e: Errno| {
-        fs.failed("use the fillers' directory on", e)
-            .remedy("remove .disinherit-fill at the top of the file system and run again")
-    };
-    let directory = match rustix::fs::openat(&fs.root, DIRECTORY, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(None),
-        opened => File::from(opened.map_err(foreign)?),
-    };
-    let meta = directory.metadata().map_err(|e| fs.failed("inspect the fillers on", e))?;
-    let top = fs.root.metadata().map_err(|e| fs.failed("inspect", e))?;
-    if meta.uid() != rustix::process::geteuid().as_raw() || meta.dev() != top.dev() {
-        return Err(foreign(Errno::ACCESS));
-    }
-    rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        Error::refused("fill", fs.point().display())
-            .remedy("another run is filling this file system: wait for it to end")
-    })?;
-    Ok(Some(directory))
-}
-
-fn read_note(directory: &File, name: &str) -> Option<String> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, name, flags, Mode::empty()).ok()?;
-    let mut text = String::new();
-    File::from(file).take(32).read_to_string(&mut text).ok()?;
-    Some(text)
-}
-
-/// Unlinks every file of the directory; there are no directories in it. Truncated first: xfs frees
-/// the space of an unlinked file in its own time.
-fn empty(directory: &File) -> Result<(), Errno> {
-    let flags =
-        OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            rustix::fs::openat(directory, entry.file_name(), flags, Mode::empty())?;
-            rustix::fs::unlinkat(directory, entry.file_name(), AtFlags::empty())?;
-        }
-    }
-    Ok(())
-}
-
-/// Preallocates up to `limit` bytes. Each refusal for want of room halves the step.
-fn reserve(file: &File, limit: u64, block: u64) -> Result<(), Errno> {
-    let (mut at, mut step) = (0, STEP);
-    while at < limit {
-        let length = step.min(limit - at);
-        match rustix::fs::fallocate(file, FallocateFlags::empty(), at, length) {
-            Ok(()) => at += length,
-            Err(Errno::INTR) => {}
-            Err(Errno::NOSPC | Errno::DQUOT) if length > block => {
-                step = (length / 2).next_multiple_of(block);
-            }
-            Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => return Ok(()),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Writes and syncs up to `limit` zeros. Each refusal for want of room halves the piece.
-fn write_zeros(run: &mut Run<'_>, file: &File, limit: u64, block: u64) -> Result<()> {
-    use std::os::unix::fs::FileExt as _;
-    let zeros = vec![0; WRITE];
-    debug_assert!(is_zero(&zeros));
-    let (mut at, mut piece) = (0, WRITE);
-    while at < limit && piece > 0 {
-        let wanted = piece.min(usize::try_from(limit - at).unwrap_or(piece));
-        match file.write_at(zeros.get(..wanted).unwrap_or_default(), at) {
-            Ok(0) => break,
-            Ok(written) => at += written as u64,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => run.stop()?,
-            Err(e) if full(&e) => {
-                sync_full(run, file)?;
-                piece = if piece as u64 > block { piece / 2 } else { 0 };
-            }
-            Err(e) => return Err(run.fs.failed("fill", e)),
-        }
-        if at % (64 << 20) == 0 {
-            sync_full(run, file)?;
-            run.moved(64 << 20)?;
-        }
-    }
-    sync_full(run, file)
-}
-
-/// Syncs; where a full file system has no room for the last pages they are given up.
-fn sync_full(run: &Run<'_>, file: &File) -> Result<()> {
-    match file.sync_all() {
-        Err(e) if !full(&e) => Err(run.fs.failed("sync a filler on", e)),
-        _ => Ok(()),
-    }
-}
-
-fn full(error: &std::io::Error) -> bool {
-    let errno = Errno::from_io_error(error);
-    matches!(errno, Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG))
 }

@@ -24,16 +24,18 @@ mod report;
 mod run;
 mod scan;
 pub mod swap;
+mod sweep;
+mod taking;
 mod tunable;
 mod turnover;
 pub(crate) mod walk;
 
 pub use crate::policy::EraseMode;
 pub use filesystem::FileSystem;
-pub use filler::{DIRECTORY, sweep};
 pub use held::{Held, held};
 pub use report::{FsReport, Journal, Place, Residual, Way};
 pub use run::{Listener, Progress, Step};
+pub use sweep::{DIRECTORY, sweep};
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;

@@ -1,13 +1,13 @@
 //! The file systems' own tools, which treat what a mounted one keeps to itself.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use rustix::fs::{major, minor};
 
-use crate::{Error, Result};
+use crate::{Error, Result, silent};
 
 /// Where tools are looked for: never in the image.
 const FOLDERS: &[&str] =
@@ -40,16 +40,8 @@ impl Tool {
     pub(super) fn run(&self, device: &Path) -> Result<()> {
         let failed =
             || Error::failed("run", self.line(device)).remedy("run it by hand to see what it says");
-        let status = Command::new(&self.program)
-            .args(&self.options)
-            .arg(device)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .map_err(|e| failed().because(e))?;
+        let arguments = self.options.iter().map(OsStr::new).chain([device.as_os_str()]);
+        let status = silent::run(&self.program, arguments).map_err(|e| failed().because(e))?;
         match status.code() {
             Some(code) if code <= self.good => Ok(()),
             _ => Err(failed().because(status.to_string())),

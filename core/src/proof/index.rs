@@ -1,71 +1,120 @@
-//! Finds many patterns at once, at a speed that does not depend on their number.
+//! Finds many patterns at once, at a speed that hardly depends on their number.
 //!
 //! Every pattern has at least 16 bytes. So of nine neighbouring positions at least one that is a
 //! multiple of nine begins eight bytes (a gram) that lie wholly within the first sixteen bytes of
-//! any occurrence. Only those positions are looked at: one multiplication and one bit of a table
-//! that holds all grams of all patterns; the rest happens where the bit is set. An automaton over
+//! any occurrence. Only those positions are looked at: one multiplication and two bits of a table
+//! that holds all grams of all patterns; the rest happens where both are set. An automaton over
 //! 50,000 patterns reads every byte and falls out of the cache, which is why there is none here.
 
 use zeroize::Zeroizing;
 
 use super::needles::Pattern;
+use super::telling::SHORTEST;
+use crate::erase::device::is_zero;
 
 /// Bytes of a gram.
 const GRAM: usize = 8;
-/// The shortest pattern.
-const SHORTEST: usize = 16;
 /// Distance of the positions that are looked at.
 const STRIDE: usize = SHORTEST - GRAM + 1;
+/// Positions that are looked at in one go: those of about 4 KiB, the grain of empty space.
+const GO: usize = 455;
+/// Bytes that the grams of one go cover.
+const COVERED: usize = (GO - 1) * STRIDE + GRAM;
 
 /// A searchable form of patterns.
 pub(super) struct Index<'a> {
     patterns: &'a [Pattern],
-    /// Sorted: gram, pattern, offset of the gram in the pattern.
-    grams: Zeroizing<Vec<(u64, u32, u32)>>,
     /// Asked for every gram of the text.
-    first: Filter,
-    /// Asked where the first one says yes: with thousands of patterns that is every tenth gram, and
-    /// each look at the sorted ones costs as much as a hundred of these.
-    second: Filter,
+    filter: Filter,
+    /// Asked where the filter says yes.
+    grams: Grams,
+    /// No gram of any pattern is zero: empty space needs no look.
+    skips_zeros: bool,
     longest: usize,
 }
 
-/// One bit for each gram of the patterns, at the place that its hash says.
+/// Two bits for each gram of the patterns, in the one word that its hash says: one look at memory
+/// answers for both.
 struct Filter {
-    bits: Zeroizing<Vec<u64>>,
+    words: Zeroizing<Vec<u64>>,
     shift: u32,
-    factor: u64,
 }
 
 impl Filter {
-    fn new(grams: &[(u64, u32, u32)], size: usize, factor: u64) -> Self {
-        let mut filter = Self {
-            bits: Zeroizing::new(vec![0; size / 64]),
-            shift: 64 - size.trailing_zeros(),
-            factor,
-        };
+    fn new(grams: &[(u64, u32, u32)]) -> Self {
+        // Sixteen bits a gram as long as that is half a MiB at most, which fits into the second
+        // level of every cache.
+        let bits = (grams.len().max(1) * 16).next_power_of_two().clamp(1 << 12, 1 << 22);
+        let shift = 64 - (bits / 64).trailing_zeros();
+        let mut filter = Self { words: Zeroizing::new(vec![0; bits / 64]), shift };
         for (gram, _, _) in grams {
-            let (word, bit) = filter.slot(*gram);
-            if let Some(word) = filter.bits.get_mut(word) {
-                *word |= bit;
+            let (word, both) = filter.slot(*gram);
+            if let Some(word) = filter.words.get_mut(word) {
+                *word |= both;
             }
         }
         filter
     }
 
-    /// False for what is no gram of any pattern, but for a few.
+    /// False for what is no gram of any pattern, but for a few in a hundred.
     #[inline(always)]
     fn may_have(&self, gram: u64) -> bool {
-        let (word, bit) = self.slot(gram);
-        self.bits.get(word).is_some_and(|word| word & bit != 0)
+        let (word, both) = self.slot(gram);
+        self.words.get(word).is_some_and(|word| word & both == both)
     }
 
-    /// The word and the bit of a gram.
+    /// The word and the bits of a gram.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "a table of 16 Mibit has 18 bits of words")]
+    #[expect(clippy::cast_possible_truncation, reason = "a table has 16 bits of words at most")]
     fn slot(&self, gram: u64) -> (usize, u64) {
-        let hash = gram.wrapping_mul(self.factor).wrapping_shr(self.shift);
-        ((hash >> 6) as usize, 1u64.wrapping_shl(hash as u32))
+        let hash = gram.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let bit = |at: u32| 1u64.wrapping_shl(hash.wrapping_shr(at) as u32);
+        (hash.wrapping_shr(self.shift) as usize, bit(30) | bit(38))
+    }
+}
+
+/// All grams with where they stand, found by their hash.
+struct Grams {
+    /// Hash of the gram, pattern, offset of the gram in the pattern; sorted. The hash loses
+    /// nothing: no two grams have the same.
+    sorted: Zeroizing<Vec<(u64, u32, u32)>>,
+    /// Where in `sorted` each value of the hash's first bits begins, and the end.
+    begins: Vec<u32>,
+    shift: u32,
+}
+
+impl Grams {
+    fn new(mut grams: Zeroizing<Vec<(u64, u32, u32)>>) -> Self {
+        for (gram, _, _) in grams.iter_mut() {
+            *gram = Self::hash(*gram);
+        }
+        grams.sort_unstable();
+        let slots = grams.len().next_power_of_two().clamp(1 << 8, 1 << 24);
+        let shift = 64 - slots.trailing_zeros();
+        let mut begins = Vec::with_capacity(slots + 1);
+        for (at, (hash, _, _)) in (0u32..).zip(grams.iter()) {
+            let slot = usize::try_from(hash.wrapping_shr(shift)).unwrap_or(slots);
+            begins.resize((slot + 1).max(begins.len()), at);
+        }
+        begins.resize(slots + 1, u32::try_from(grams.len()).unwrap_or(u32::MAX));
+        Self { sorted: grams, begins, shift }
+    }
+
+    /// Pattern and offset of each place where `gram` stands.
+    fn of(&self, gram: u64) -> impl Iterator<Item = (usize, usize)> {
+        let hash = Self::hash(gram);
+        let slot = usize::try_from(hash.wrapping_shr(self.shift)).unwrap_or(usize::MAX);
+        let begin = |slot: usize| self.begins.get(slot).and_then(|at| usize::try_from(*at).ok());
+        let (from, to) = (begin(slot), begin(slot.saturating_add(1)));
+        let here = self.sorted.get(from.unwrap_or(0)..to.unwrap_or(0)).unwrap_or_default();
+        here.iter().filter(move |entry| entry.0 == hash).filter_map(|(_, pattern, offset)| {
+            Some((usize::try_from(*pattern).ok()?, usize::try_from(*offset).ok()?))
+        })
+    }
+
+    /// Multiplying by an odd number can be undone.
+    fn hash(gram: u64) -> u64 {
+        gram.wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
     }
 }
 
@@ -78,14 +127,10 @@ impl<'a> Index<'a> {
                 grams.extend(gram.first_chunk().map(|g| (u64::from_le_bytes(*g), number, offset)));
             }
         }
-        grams.sort_unstable();
-        // Sixteen bits a gram: one look in sixteen at most is in vain. Half a MiB at most fits
-        // into the second level of every cache.
-        let wanted = (grams.len().max(1) * 16).next_power_of_two();
-        let first = Filter::new(&grams, wanted.clamp(1 << 12, 1 << 22), 0x9e37_79b9_7f4a_7c15);
-        let second = Filter::new(&grams, wanted.clamp(1 << 12, 1 << 24), 0xc2b2_ae3d_27d4_eb4f);
         let longest = patterns.iter().map(|p| p.bytes.len()).max().unwrap_or(0);
-        Self { patterns, grams, first, second, longest }
+        let skips_zeros = grams.iter().all(|(gram, _, _)| *gram != 0);
+        let filter = Filter::new(&grams);
+        Self { patterns, filter, grams: Grams::new(grams), skips_zeros, longest }
     }
 
     /// Bytes of the longest pattern.
@@ -94,30 +139,45 @@ impl<'a> Index<'a> {
     }
 
     /// Calls `hit` with the position of every occurrence that lies wholly in `text`.
-    pub(super) fn find(&self, text: &[u8], hit: &mut dyn FnMut(usize, &Pattern)) {
-        // Few and small steps, because release builds are made for size.
-        let mut rest = text;
-        let mut at = 0usize;
-        while let Some(gram) = rest.first_chunk() {
-            let gram = u64::from_le_bytes(*gram);
-            if self.first.may_have(gram) && self.second.may_have(gram) {
-                self.check(text, at, gram, hit);
+    pub(super) fn find(&self, text: &[u8], hit: &mut dyn FnMut(usize, &'a Pattern)) {
+        let mut at = 0;
+        // Of a length that the compiler knows: no bound is checked in it.
+        while let Some(part) = text.get(at..).and_then(<[u8]>::first_chunk::<COVERED>) {
+            if !(self.skips_zeros && is_zero(part)) {
+                self.look(text, at, part, hit);
             }
-            let Some(next) = rest.get(STRIDE..) else { break };
-            rest = next;
+            at += GO * STRIDE;
+        }
+        self.look(text, at, text.get(at..).unwrap_or_default(), hit);
+    }
+
+    /// Looks at the positions of `part`, which begins at `start` of `text`.
+    #[inline(always)]
+    fn look(
+        &self,
+        text: &[u8],
+        start: usize,
+        part: &[u8],
+        hit: &mut dyn FnMut(usize, &'a Pattern),
+    ) {
+        let mut at = 0usize;
+        while let Some(gram) = part.get(at..).and_then(<[u8]>::first_chunk) {
+            let gram = u64::from_le_bytes(*gram);
+            if self.filter.may_have(gram) {
+                self.check(text, start.wrapping_add(at), gram, hit);
+            }
             at = at.wrapping_add(STRIDE);
         }
     }
 
     /// Compares all patterns that have `gram` with the text around `at`.
     #[cold]
-    fn check(&self, text: &[u8], at: usize, gram: u64, hit: &mut dyn FnMut(usize, &Pattern)) {
-        let first = self.grams.partition_point(|entry| entry.0 < gram);
-        let same = self.grams.iter().skip(first).take_while(|entry| entry.0 == gram);
-        for (_, pattern, offset) in same {
-            let start = usize::try_from(*offset).ok().and_then(|offset| at.checked_sub(offset));
-            let pattern = usize::try_from(*pattern).ok().and_then(|p| self.patterns.get(p));
-            let (Some(start), Some(pattern)) = (start, pattern) else { continue };
+    fn check(&self, text: &[u8], at: usize, gram: u64, hit: &mut dyn FnMut(usize, &'a Pattern)) {
+        for (pattern, offset) in self.grams.of(gram) {
+            let (Some(start), Some(pattern)) = (at.checked_sub(offset), self.patterns.get(pattern))
+            else {
+                continue;
+            };
             if text.get(start..start + pattern.bytes.len()) == Some(pattern.bytes.as_slice()) {
                 hit(start, pattern);
             }
@@ -166,6 +226,29 @@ mod tests {
             let inside = cuts.iter().filter_map(|(at, length)| text.get(*at..at + length));
             let all = inside.map(<[u8]>::to_vec).chain(strange);
             let patterns: Vec<Pattern> = all.zip(0..).map(|(bytes, i)| pattern(i, bytes)).collect();
+            prop_assert_eq!(indexed(&text, &patterns), naive(&text, &patterns));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_lies_between_empty_space(
+            length in 4000usize..20_000,
+            places in proptest::collection::vec((0usize..20_000, 0usize..3), 0..12),
+            empty in any::<bool>(),
+        ) {
+            // The third one holds a gram of zeros: then no block may be passed over.
+            let mut patterns = vec![pattern(0, (1..17).collect()), pattern(1, (40..72).collect())];
+            if empty {
+                patterns.push(pattern(2, [&[7; 4][..], &[0; 12], &[9; 4]].concat()));
+            }
+            let mut text = vec![0; length];
+            for (at, which) in places {
+                let Some(pattern) = patterns.get(which) else { continue };
+                if let Some(there) = text.get_mut(at..at + pattern.bytes.len()) {
+                    there.copy_from_slice(&pattern.bytes);
+                }
+            }
             prop_assert_eq!(indexed(&text, &patterns), naive(&text, &patterns));
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::search::{SearchReport, Where};
+use super::found::{SearchReport, Where};
 use crate::Result;
 use crate::erase::{FileSystem, journal, walk};
 use crate::path::escape;

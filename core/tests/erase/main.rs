@@ -15,6 +15,7 @@ mod crash;
 mod image;
 mod kill;
 mod offline;
+mod offline_cut;
 mod old_kernel;
 mod plant;
 mod proof;
@@ -45,6 +46,9 @@ fn main() -> ExitCode {
     if let Some(request) = std::env::var_os(crash::CHILD) {
         return crash::child(&request);
     }
+    if let Some(request) = std::env::var_os(offline_cut::CHILD) {
+        return offline_cut::child(&request);
+    }
     if let Some(request) = std::env::var_os(old_kernel::CHILD) {
         return old_kernel::child(&request);
     }
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
     trials.extend(whole::trials());
     trials.extend(scope::trials());
     trials.extend(offline::trials());
+    trials.extend(offline_cut::trials());
     let mut arguments = Arguments::from_args();
     // A program that another test starts holds our mount points between fork(2) and exec(2).
     arguments.test_threads.get_or_insert(1);

@@ -5,14 +5,12 @@
 //! Measured on Debian 12: without this an ordinary power-off writes the random seed, a journal
 //! named after the old machine ID, and wtmp again.
 
-use std::ffi::OsStr;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::report::Done;
 use crate::root::Root;
-use crate::{Error, ImagePath, Result, change};
+use crate::{Error, ImagePath, Result, change, silent};
 
 /// The rule name under which live effects stand in a report.
 pub const RULE: &str = "live";
@@ -137,21 +135,13 @@ fn systemctl(args: &[&str]) -> Result<()> {
     run(SYSTEMCTL, args)
 }
 
-/// Runs the first of `programs` that exists, with an empty environment and no input; its output is
-/// not shown, because it may name anything.
+/// Runs the first of `programs` that exists.
 fn run(programs: &[&str], args: &[&str]) -> Result<()> {
     let program = programs.iter().find(|p| Path::new(p).exists()).ok_or_else(|| {
         Error::failed("find", programs.first().unwrap_or(&"a program"))
             .remedy("the running system needs systemd for this")
     })?;
-    let status = Command::new(OsStr::new(program))
-        .args(args)
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
+    let status = silent::run(Path::new(program), args)
         .map_err(|e| Error::failed("run", program).because(e))?;
     if status.success() {
         return Ok(());
