@@ -19,10 +19,12 @@ mkdir -p "$packages"
 # What every package has.
 tree=$work/tree
 doc=$tree/usr/share/doc/$name
-mkdir -p "$tree/usr/lib/disinherit" "$tree/usr/sbin" "$doc"
+man=$tree/usr/share/man/man8
+mkdir -p "$tree/usr/lib/disinherit" "$tree/usr/sbin" "$doc" "$man"
 install -m 0755 $program "$tree/usr/lib/disinherit/"
 ln -s ../lib/disinherit/$name "$tree/usr/sbin/$name"
 install -m 0644 docs/firstboot.md LICENSE-APACHE LICENSE-MIT "$doc/"
+gzip -9nc docs/man/$name.8 >"$man/$name.8.gz"
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 deb() {

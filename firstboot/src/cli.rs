@@ -137,6 +137,8 @@ mod tests {
             ["early", "gate", "assert", "retry", "status", "authorize", "seal", "unseal", "refresh"]
         {
             assert!(HELP.contains(&format!("  {name}")), "{name}");
+            let page = include_str!("../../docs/man/disinherit-firstboot.8");
+            assert!(page.contains(name), "{name} is not in the manual page");
         }
     }
 

@@ -10,6 +10,7 @@ mod image;
 mod offline;
 mod precision;
 mod program;
+mod readers;
 mod suites;
 
 use std::os::unix::process::CommandExt;
@@ -36,6 +37,7 @@ fn main() -> Result<ExitCode> {
     trials.extend(offline::trials());
     trials.extend(precision::trials());
     trials.extend(program::trials());
+    trials.extend(readers::trials());
     trials.extend(suites::trials());
     let arguments = Arguments::from_args();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
