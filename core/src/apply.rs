@@ -118,6 +118,10 @@ fn carry_out(root: &Root, step: &Step, erase: bool, gone: &[&Expect]) -> Result<
             change::create(&place(root, step)?, content, *mode, 0, 0)?;
             Ok(Erase::NothingToErase)
         }
+        Change::Rewrite { .. } => {
+            let (target, meta) = expected(root, step, erase)?;
+            change::replace(&target, &meta, step.content.as_deref().unwrap_or_default())
+        }
         Change::Link { target } => {
             let parent = step.path.parent().unwrap_or_else(crate::ImagePath::root);
             change::make_dirs(root, &parent, 0o755)?;

@@ -5,8 +5,11 @@
 //! It holds no password hash (those could be cracked) and no time stamp (two builds of the same
 //! input give the same bytes).
 
+mod by_name;
+mod key_hash;
+mod policy;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +18,9 @@ use crate::identity::Identity;
 use crate::path::ImagePath;
 use crate::root::{Links, Root};
 use crate::{Error, Result};
+
+pub use key_hash::KeyHash;
+pub use policy::{BootPolicy, InjectedPassword, SealedKeys};
 
 /// Where the manifest lies in the image.
 pub const PATH: &str = "/var/lib/disinherit/manifest.json";
@@ -56,45 +62,12 @@ pub struct Manifest {
     /// SHA-256 of the files of a cloud-init seed that lay in the image: it is no metadata service.
     #[serde(default)]
     pub seeds: BTreeSet<KeyHash>,
+    /// Main files that a service gives to sshd by `-f`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sshd_files: BTreeSet<String>,
     /// Identity of the machine that sealed the image, when it sealed itself.
     #[serde(default)]
     pub identity: Identity,
-}
-
-/// How the first boot decides; set at sealing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct BootPolicy {
-    /// Whether a sealed key may count after all.
-    pub sealed_keys: SealedKeys,
-    /// Evidence that opens sshd beside an injected key: `kept` (a key that policy kept).
-    pub evidence: BTreeSet<String>,
-    /// What happens to a password that the platform sets.
-    pub injected_password: InjectedPassword,
-}
-
-/// What happens to a password that the platform sets for this instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InjectedPassword {
-    /// Locked again.
-    Refuse,
-    /// Works on the console, not for SSH.
-    #[default]
-    Console,
-    /// Works for SSH too.
-    Allow,
-}
-
-/// When a key that was in the image counts as injected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SealedKeys {
-    /// When this instance's own metadata declares it: teams build and launch with one key.
-    #[default]
-    Metadata,
-    /// Never.
-    Refuse,
 }
 
 /// One row of `/etc/passwd` at sealing.
@@ -110,66 +83,6 @@ pub struct Account {
     pub shell: String,
     /// The account had a hash (locked or not) or an empty field before sealing.
     pub had_password: bool,
-}
-
-/// SHA-256 of a public key blob (or of a seed file), as 64 lower-case hexadecimal digits in JSON.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyHash(pub [u8; 32]);
-
-impl KeyHash {
-    /// Hash of `bytes`.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(hmac_sha256::Hash::hash(bytes))
-    }
-
-    /// 64 lower-case hexadecimal digits, the form in the manifest.
-    pub fn to_hex(&self) -> String {
-        self.0.iter().map(|b| format!("{b:02x}")).collect()
-    }
-
-    /// `SHA256:` and unpadded base64, as `ssh-keygen -l` prints a key's fingerprint.
-    pub fn fingerprint(&self) -> String {
-        use base64::Engine as _;
-        format!("SHA256:{}", base64::engine::general_purpose::STANDARD_NO_PAD.encode(self.0))
-    }
-}
-
-impl std::fmt::Debug for KeyHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.fingerprint())
-    }
-}
-
-impl Serialize for KeyHash {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_hex())
-    }
-}
-
-impl<'de> Deserialize<'de> for KeyHash {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl FromStr for KeyHash {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let wrong = || Error::failed("read", "a SHA-256 that is not 64 hexadecimal digits");
-        parse_hex(text).map(Self).ok_or_else(wrong)
-    }
-}
-
-fn parse_hex(text: &str) -> Option<[u8; 32]> {
-    let mut out = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(out)
 }
 
 /// [`PATH`] as an image path.
@@ -197,6 +110,7 @@ impl Manifest {
             host_keys: BTreeSet::new(),
             agents: BTreeSet::new(),
             seeds: BTreeSet::new(),
+            sshd_files: BTreeSet::new(),
             identity: Identity::default(),
         }
     }
@@ -237,6 +151,7 @@ impl Manifest {
         self.host_keys.extend(&other.host_keys);
         self.agents.extend(other.agents.iter().cloned());
         self.seeds.extend(&other.seeds);
+        self.sshd_files.extend(other.sshd_files.iter().cloned());
         if !other.identity.is_empty() {
             self.identity.clone_from(&other.identity);
         }
@@ -292,78 +207,5 @@ pub fn writer() -> (u32, u32) {
     (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
 
-/// Accounts are a list in JSON (easier to read and to diff), a map here.
-mod by_name {
-    use super::{Account, BTreeMap};
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        accounts: &BTreeMap<String, Account>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(accounts.values())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<String, Account>, D::Error> {
-        let list = Vec::<Account>::deserialize(deserializer)?;
-        let mut accounts = BTreeMap::new();
-        accounts.extend(list.into_iter().map(|a| (a.name.clone(), a)));
-        Ok(accounts)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn account(name: &str, had_password: bool) -> (String, Account) {
-        let account = Account {
-            name: name.to_owned(),
-            uid: Some(1000),
-            home: format!("/home/{name}"),
-            shell: "/bin/bash".to_owned(),
-            had_password,
-        };
-        (name.to_owned(), account)
-    }
-
-    #[test]
-    fn the_first_published_form_is_read_for_ever() {
-        let pinned = include_bytes!("../data/manifest-schema-1.json");
-        let manifest = Manifest::from_json(pinned).unwrap();
-        assert_eq!(manifest.accounts["builder"].uid, Some(1000));
-        assert!(manifest.seals(&KeyHash([0x11; 32])));
-        assert_eq!(manifest.to_json().as_bytes(), pinned, "pinned bytes");
-    }
-
-    #[test]
-    fn another_schema_is_refused_and_unknown_members_are_not() {
-        let newer = br#"{"schema":2,"version":"9"}"#;
-        let report = Manifest::from_json(newer).unwrap_err().report();
-        assert!(report.contains("schema 2"), "{report}");
-        assert!(Manifest::from_json(br#"{"schema":1,"version":"9","later":true}"#).is_ok());
-    }
-
-    #[test]
-    fn extending_never_forgets() {
-        let mut first = Manifest::default();
-        first.keys.insert(KeyHash([1; 32]));
-        first.accounts.extend([account("builder", true)]);
-        let mut second = Manifest::default();
-        second.keys.insert(KeyHash([2; 32]));
-        second.accounts.extend([account("builder", false), account("app", false)]);
-        let first = first.extend(&second);
-        assert_eq!(first.keys.len(), 2);
-        assert!(first.accounts["builder"].had_password, "scrubbed before, still inherited");
-        assert!(!first.accounts["app"].had_password);
-        assert_eq!(first.clone().extend(&second), first);
-    }
-
-    #[test]
-    fn fingerprints_are_those_of_ssh_keygen() {
-        let empty = KeyHash::of(b"");
-        assert_eq!(empty.fingerprint(), "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU");
-    }
-}
+mod tests;

@@ -248,6 +248,7 @@ fn sealing(root: &Root, settings: &Settings, facts: &Facts, binary: &[u8]) -> Re
     ];
     let mut inventory = seal::Inventory::discover(root)?;
     inventory.passwords = settings.injected_password;
+    inventory.check()?;
     wanted.extend(seal::files(&inventory));
     let mut steps = plan::missing(root, wanted)?;
     // An earlier life of this disk may have been adopted; the next boot is a first boot again.

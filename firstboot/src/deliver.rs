@@ -55,11 +55,7 @@ fn make_folder(root: &Root, uid: u32, gid: u32, folder: &ImagePath) -> Result<()
     if root.stat(&parent)?.is_none() {
         return Err(Error::failed("find the home", parent).remedy("create it first"));
     }
-    change::make_dirs(root, folder, 0o700)?;
-    // The user may have put a link in its place meanwhile; that link is then what changes its owner.
-    let place = root.host_path().join(folder.relative());
-    std::os::unix::fs::lchown(place, Some(uid), Some(gid))
-        .map_err(|e| Error::failed("give to its user", folder).because(e))
+    change::make_dir_of(root, folder, 0o700, uid, gid)
 }
 
 /// The largest file of keys that is taken.

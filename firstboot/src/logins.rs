@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use disinherit_core::accounts::Accounts;
-use disinherit_core::manifest::KeyHash;
+use disinherit_core::manifest::{KeyHash, Manifest};
 use disinherit_core::root::{Links, Root};
-use disinherit_core::sshd::{Config, User};
+use disinherit_core::seal;
+use disinherit_core::sshd::User;
 use disinherit_core::text::authorized_keys::{self, Line};
 use disinherit_core::text::public_key;
 use disinherit_core::{ImagePath, Result};
@@ -22,17 +23,17 @@ pub struct LoginFile {
     pub path: ImagePath,
 }
 
-/// One entry for each account and file that sshd would read for it.
+/// One entry for each account and file that some sshd of the image would read for it.
 ///
 /// # Errors
 /// When accounts or sshd's configuration cannot be read.
 pub fn each(root: &Root) -> Result<Vec<LoginFile>> {
-    let (config, _problems) = Config::load(root)?;
+    let configs = seal::configs(root, &Manifest::read(root).ok().flatten().unwrap_or_default())?;
     let mut all = Vec::new();
     let accounts = Accounts::load(root)?;
     for account in accounts.iter() {
         let user = accounts.user(account);
-        for file in config.login_files(&user) {
+        for file in configs.iter().flat_map(|config| config.login_files(&user)) {
             all.push(LoginFile { user: user.clone(), path: file.path });
         }
     }

@@ -11,6 +11,8 @@ use disinherit_core::{Error, Result};
 pub struct Answer {
     /// It ended with status 0.
     pub success: bool,
+    /// Its status; `None` when a signal ended it.
+    pub code: Option<i32>,
     /// Last line of its standard error, control characters escaped, at most 300 bytes.
     pub complaint: String,
 }
@@ -40,7 +42,8 @@ pub fn run<S: AsRef<OsStr>>(places: &[&str], arguments: &[S]) -> Result<Answer> 
         .stderr(Stdio::piped())
         .output()
         .map_err(|e| Error::failed("start", program).because(e))?;
-    Ok(Answer { success: output.status.success(), complaint: last_line(&output.stderr) })
+    let (success, code) = (output.status.success(), output.status.code());
+    Ok(Answer { success, code, complaint: last_line(&output.stderr) })
 }
 
 fn last_line(text: &[u8]) -> String {

@@ -1,7 +1,7 @@
 //! Keys that sshd itself refuses: sealed ones, and those of a former owner.
 //!
-//! Removing them from login files does not reach a home that is mounted after the gate. sshd's drop-in
-//! therefore names a revocation list (sshd_config(5), RevokedKeys). Only hashes are known here, which
+//! Removing them from login files does not reach a home that is mounted after the gate. sshd's
+//! settings therefore name a revocation list (sshd_config(5), RevokedKeys). Only hashes are known here, which
 //! the list can hold (OpenSSH: PROTOCOL.krl, KRL_SECTION_FINGERPRINT_SHA256; since 7.9).
 
 use std::collections::BTreeSet;
@@ -31,19 +31,16 @@ pub fn write(root: &Root) -> Result<()> {
 /// # Errors
 /// When it cannot be written.
 pub fn restore(root: &Root) -> Result<()> {
-    let names_it = seal::has_sshd_dropin(root)?;
-    if names_it && root.stat(&ImagePath::literal(seal::REVOKED))?.is_none() {
-        return write(root);
-    }
-    Ok(())
+    let missing = root.stat(&ImagePath::literal(seal::REVOKED))?.is_none();
+    if missing { write(root) } else { Ok(()) }
 }
 
-/// Writes the list for a state that is not yet on the disk; nothing where no drop-in of ours names it.
+/// Writes the list for a state that is not yet on the disk; nothing where no settings of ours name it.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write_for(root: &Root, manifest: &Manifest, adopted: Option<&Adopted>) -> Result<()> {
-    if !seal::has_sshd_dropin(root)? {
+    if !seal::has_sshd_settings(root, manifest)? {
         return Ok(());
     }
     let mut keys: BTreeSet<KeyHash> = BTreeSet::new();

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use disinherit_core::manifest::{Manifest, writer};
 use disinherit_core::root::{FileKind, Links, Root};
-use disinherit_core::seal::{self, Installed, Inventory, Kind};
+use disinherit_core::seal::{self, Installed, Inventory, Kind, SshdFiles};
+use disinherit_core::sshd::without;
 use disinherit_core::{Error, ImagePath, Result, change};
 
+use crate::edit::edit;
 use crate::trial::{self, Trial};
 use crate::{flag, revoked};
 
@@ -26,7 +28,10 @@ pub fn seal(root: &Root) -> Result<Vec<String>> {
         return Err(Error::refused("seal: systemd would drop a unit to break this cycle:", cycle)
             .remedy("remove the After= or Before= that makes it"));
     }
-    inventory = try_sshd(root, inventory, &mut said)?;
+    inventory.check()?;
+    if inventory.closes_passwords() {
+        try_sshd(root, &inventory.sshd, &mut said)?;
+    }
     let mut manifest = seal::record(root)?;
     if let Some(before) = before {
         manifest.policy = before.policy;
@@ -54,21 +59,20 @@ pub fn seal(root: &Root) -> Result<Vec<String>> {
     Ok(said)
 }
 
-/// Leaves sshd's drop-in out when this image's sshd would not start with it.
-fn try_sshd(root: &Root, inventory: Inventory, said: &mut Vec<String>) -> Result<Inventory> {
-    let Some(text) = inventory.sshd_dropin() else {
-        said.push("sshd's drop-in is left out: policy, or sshd would not read it first".to_owned());
-        return Ok(inventory);
-    };
-    match trial::sshd_with(root, &text)? {
-        Trial::Accepted => Ok(inventory),
+/// Asks this image's own sshd, before anything is written.
+fn try_sshd(root: &Root, sshd: &SshdFiles, said: &mut Vec<String>) -> Result<()> {
+    said.extend(sshd.notes().iter().map(|note| format!("warning: {note}")));
+    match trial::sshd_with(root, sshd)? {
+        Trial::Accepted => Ok(()),
         Trial::NotTried(why) => {
-            said.push(format!("sshd's drop-in was not tried: {why}"));
-            Ok(inventory)
+            said.push(format!("sshd was not tried: {why}"));
+            Ok(())
         }
-        Trial::Refused(why) => {
-            said.push(format!("sshd's drop-in is left out, sshd refuses it: {why}"));
-            Ok(inventory.without_sshd_dropin())
+        Trial::Refused(why) => Err(Error::refused("seal: sshd would not start so:", why)
+            .remedy("change what it names in sshd's configuration; nothing was written")),
+        Trial::TakesPasswords(what) => {
+            Err(Error::refused("seal: sshd would go on taking passwords:", what)
+                .remedy("take that out of sshd's configuration; nothing was written"))
         }
     }
 }
@@ -83,6 +87,10 @@ fn install(root: &Root, wanted: &Installed) -> Result<bool> {
             }
             change::make_dirs(root, &folder, 0o755)?;
             change::symlink(&target_of(root, &wanted.path)?, target.as_bytes())?;
+        }
+        Kind::Changed { content } => {
+            let path = root.canonical(&wanted.path)?.unwrap_or_else(|| wanted.path.clone());
+            return edit(root, &path, Links::InRoot, |_| Ok(Some(content.clone().into())));
         }
         Kind::File { content, mode } => {
             let same_mode =
@@ -114,15 +122,16 @@ pub fn refresh(root: &Root) -> Result<Vec<String>> {
     }
     let mut inventory = Inventory::discover(root)?;
     inventory.passwords = manifest.policy.injected_password;
-    if !seal::has_sshd_dropin(root)? {
-        inventory = inventory.without_sshd_dropin();
-    }
     // Whatever a newer drop-in asserts: a system that was opened in this boot is not closed in it.
     if root.is_live() && flag::is_set(root)? {
         flag::set_stripped(root)?;
     }
     let mut said = Vec::new();
-    for wanted in seal::files(&inventory) {
+    let own = |wanted: &Installed| !matches!(wanted.kind, Kind::Changed { .. });
+    for wanted in seal::files(&inventory).into_iter().filter(own) {
+        if is_of_sshd(&wanted) && root.lstat(&wanted.path)?.is_none() {
+            continue;
+        }
         // The list of this instance, not an empty one.
         if wanted.path == ImagePath::literal(seal::REVOKED) {
             revoked::restore(root)?;
@@ -135,6 +144,11 @@ pub fn refresh(root: &Root) -> Result<Vec<String>> {
     Ok(said)
 }
 
+/// True for settings of sshd: an owner may have taken them away.
+fn is_of_sshd(wanted: &Installed) -> bool {
+    wanted.path.as_bytes().starts_with(b"/etc/ssh/")
+}
+
 /// Takes back what [`seal()`] has made active; returns a line for each thing removed. The program, the
 /// manifest and the state stay. So does the list of revoked keys where sshd may be `running`: sshd reads
 /// it at every login, and refuses every key when a list that it was started with is gone
@@ -145,6 +159,12 @@ pub fn refresh(root: &Root) -> Result<Vec<String>> {
 pub fn unseal(root: &Root, running: bool) -> Result<Vec<String>> {
     let mut said = Vec::new();
     let mut units = false;
+    let manifest = Manifest::read(root).ok().flatten().unwrap_or_default();
+    for path in seal::changed_files(root, &manifest)? {
+        if edit(root, &path, Links::InRoot, |now| Ok(without(now).map(Into::into)))? {
+            said.push(format!("changed {path} back"));
+        }
+    }
     for path in seal::installed(root)? {
         units |= path.as_bytes().ends_with(b".service");
         if remove(root, &path)? {

@@ -5,6 +5,8 @@
 //! means that no combination of half-written markers can occur. A file that cannot be read counts as
 //! `stripping`, never as `adopted`.
 
+mod file;
+
 use std::collections::BTreeSet;
 
 use disinherit_core::identity::Identity;
@@ -17,7 +19,6 @@ use crate::edit;
 
 /// Where the state lies.
 pub const PATH: &str = "/var/lib/disinherit/state.json";
-const SCHEMA: u32 = 1;
 /// Nothing larger is read, hence nothing larger is written. The keys of a former owner's users count,
 /// and it is they who choose how many: 200,000 keys fit.
 const LIMIT: u64 = edit::LIMIT;
@@ -43,8 +44,7 @@ pub enum Seal {
 }
 
 /// One stage in an instance's life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// Removal has begun and has to be repeated.
     Stripping {
@@ -60,7 +60,6 @@ pub enum Record {
         /// Keys that were on the disk after stripping: put in between sealing and this boot.
         kept: BTreeSet<KeyHash>,
         /// Keys declared by `disinherit-firstboot authorize`.
-        #[serde(default)]
         authorized: BTreeSet<KeyHash>,
     },
     /// A key was accepted.
@@ -68,27 +67,22 @@ pub enum Record {
 }
 
 /// An instance that belongs to somebody.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Adopted {
     /// The instance; sources that appear later are added.
     pub identity: Identity,
     /// The keys that opened it.
     pub keys: BTreeSet<KeyHash>,
     /// Digests of seed directories that were used: in a copy they declare nothing.
-    #[serde(default)]
     pub seeds: BTreeSet<KeyHash>,
     /// Keys that are revoked in sshd beside the sealed ones: logins of a former owner, which may come
     /// back with a home that is mounted late.
-    #[serde(default)]
     pub revoked: BTreeSet<KeyHash>,
     /// Sealed keys that the platform declared or `authorize` accepted: not revoked.
-    #[serde(default)]
     pub accepted: BTreeSet<KeyHash>,
     /// Keys that Ignition had written: it writes before the early unit looks.
-    #[serde(default)]
     pub ignition: BTreeSet<KeyHash>,
     /// Set while the disk is booted under another identity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<Changed>,
 }
 
@@ -118,13 +112,6 @@ pub struct Changed {
     pub authorized: BTreeSet<KeyHash>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct File {
-    schema: u32,
-    #[serde(flatten)]
-    record: Record,
-}
-
 impl State {
     /// Reads manifest and state; never fails, because every fault has its own meaning.
     pub fn read(root: &Root) -> Self {
@@ -137,7 +124,7 @@ impl State {
             || Record::Stripping { identity: Identity::default(), removal: Removal::Sealed };
         let record = match root.read(&ImagePath::literal(PATH), LIMIT) {
             Ok(None) => None,
-            Ok(Some(bytes)) => Some(parse(&bytes).unwrap_or_else(interrupted)),
+            Ok(Some(bytes)) => Some(file::parse(&bytes).unwrap_or_else(interrupted)),
             Err(_) => Some(interrupted()),
         };
         Self { seal, record }
@@ -152,11 +139,6 @@ impl State {
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<Record> {
-    let file: File = serde_json::from_slice(bytes).ok()?;
-    (file.schema == SCHEMA).then_some(file.record)
-}
-
 impl Record {
     /// Makes this the state, durably: temporary file, fsync, rename, fsync of the folder.
     ///
@@ -168,10 +150,7 @@ impl Record {
     }
 
     fn text(&self, limit: u64) -> Result<Vec<u8>> {
-        let file = File { schema: SCHEMA, record: self.clone() };
-        let mut bytes = serde_json::to_vec_pretty(&file)
-            .map_err(|e| Error::failed("write", PATH).because(e))?;
-        bytes.push(b'\n');
+        let bytes = file::text(self)?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {
             return Ok(bytes);
         }
@@ -196,6 +175,7 @@ pub fn write_private(root: &Root, path: &ImagePath, bytes: &[u8]) -> Result<()> 
 
 #[cfg(test)]
 mod tests {
+    use super::file::parse;
     use super::*;
 
     #[test]

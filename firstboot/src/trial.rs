@@ -1,8 +1,10 @@
-//! Tries a drop-in with the image's own sshd before it is installed.
+//! Tries what a sealing will write with the image's own sshd, before it is written.
 
-use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
+use disinherit_core::accounts::Accounts;
 use disinherit_core::root::{FileKind, Root};
+use disinherit_core::seal::{Daemon, Kind, SshdFiles};
 use disinherit_core::{Error, ImagePath, Result};
 
 use crate::program::{self, Answer};
@@ -10,81 +12,135 @@ use crate::program::{self, Answer};
 /// What sshd said.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Trial {
-    /// It would start with the drop-in.
+    /// It would start, and take no password of anybody.
     Accepted,
-    /// It would start without, and not with it.
+    /// It would start without what is to be written, and not with it.
     Refused(String),
+    /// It would start, and take passwords.
+    TakesPasswords(String),
     /// It could not be asked.
     NotTried(String),
 }
 
 const UNSHARE: [&str; 2] = ["/usr/bin/unshare", "/bin/unshare"];
+/// Accounts that are asked about, beside root.
+const ACCOUNTS: usize = 20;
 
 /// Runs in its own mount, PID and network namespaces and leaves nothing behind. The image's sshd sees
-/// its configuration with the drop-in bound over the folder, a `/run` and a host key of its own; the
-/// image's disk is not written. `$1` is the root, `$2` the drop-in, or empty for the trial without.
+/// its configuration with the new files bound over the old ones, a `/run` and a host key of its own; the
+/// image's disk is not written. `$1` is the root, `$2` a folder with the new files by number and a list of their paths, or empty, `$3` a
+/// pattern of settings that must not be there, `$4` the accounts, then the program and its options.
 const SCRIPT: &str = r#"
 set -e
+root=$1 new=$2 taken=$3 accounts=$4
+shift 4
 work=$(mktemp -d)
 mount -t tmpfs -o mode=0755 disinherit "$work"
-if [ -d "$1/etc/ssh/sshd_config.d" ]; then cp -a "$1/etc/ssh/sshd_config.d" "$work/d"; else mkdir "$work/d"; fi
-if [ -n "$2" ]; then cp "$2" "$work/d/00-disinherit.conf"; else rm -f "$work/d/00-disinherit.conf"; fi
+cp -a "$root/etc/ssh" "$work/ssh"
 mkdir "$work/run" "$work/run/sshd"
 ssh-keygen -q -t ed25519 -N '' -f "$work/run/key"
-mount --bind "$work/d" "$1/etc/ssh/sshd_config.d"
-mount --bind "$work/run" "$1/run"
-mount --rbind /dev "$1/dev"
+mount --bind "$work/ssh" "$root/etc/ssh"
+mount --bind "$work/run" "$root/run"
+mount --rbind /dev "$root/dev"
+if [ -n "$new" ]; then
+  number=0
+  while IFS= read -r file; do
+    case $file in
+      /etc/ssh/*) mkdir -p "$(dirname "$root$file")"; cp "$new/$number" "$root$file" ;;
+      *) mount --bind "$new/$number" "$root$file" ;;
+    esac
+    number=$((number + 1))
+  done <"$new/list"
+fi
 status=0
-chroot "$1" /usr/sbin/sshd -t -h /run/key || status=$?
-umount -l "$1/dev" "$1/run" "$1/etc/ssh/sshd_config.d" "$work"
+chroot "$root" "$@" -t -h /run/key || status=$?
+if [ $status = 0 ] && [ -n "$new" ] && [ -n "$taken" ]; then
+  for account in $accounts; do
+    for address in 127.0.0.1 203.0.113.9; do
+      who="user=$account,host=$address,addr=$address,laddr=$address,lport=22"
+      said=$(chroot "$root" "$@" -T -h /run/key -C "$who") || { status=$?; break 2; }
+      if line=$(printf '%s\n' "$said" | grep -E "^($taken) yes"); then
+        echo "$(echo "$line" | head -n 1) for $account from $address" >&2
+        status=99
+        break 2
+      fi
+    done
+  done
+fi
+umount -l "$root/etc/ssh" "$root/dev" "$root/run" "$work"
 rmdir "$work"
 exit $status
 "#;
+/// The script's answer when a setting is there that must not.
+const TAKEN: i32 = 99;
 
-/// Asks the sshd of `root` with and without the drop-in.
+/// Asks every sshd of `root`, with the files of its sealing and, where it refuses, without.
 ///
 /// # Errors
-/// When the drop-in cannot be written to a temporary file.
-pub(crate) fn sshd_with(root: &Root, dropin: &str) -> Result<Trial> {
+/// When the files cannot be written to a temporary folder, or a program cannot be started.
+pub(crate) fn sshd_with(root: &Root, sshd: &SshdFiles) -> Result<Trial> {
     if let Some(why) = hindrance(root)? {
         return Ok(Trial::NotTried(why.to_owned()));
     }
-    let file = temporary(dropin)?;
-    let without = ask(root, "")?;
-    let with = ask(root, &file.to_string_lossy());
-    std::fs::remove_file(&file).map_err(|e| Error::failed("remove", file.display()).because(e))?;
-    let with = with?;
-    Ok(match (without.success, with.success) {
-        (_, true) => Trial::Accepted,
-        (true, false) => Trial::Refused(with.complaint),
-        (false, false) => Trial::NotTried(format!("it does not start at all: {}", with.complaint)),
-    })
+    let folder = Folder::with(sshd)?;
+    let accounts = accounts(root)?;
+    let mut outcome = Trial::NotTried("the image has no sshd".to_owned());
+    for (daemon, off) in sshd.daemons() {
+        if root.stat(&daemon.program)?.is_none_or(|meta| meta.kind != FileKind::Regular) {
+            continue;
+        }
+        let taken = off.join("|").to_ascii_lowercase();
+        let with = ask(root, daemon, &folder.0, &taken, &accounts)?;
+        if with.success {
+            outcome = Trial::Accepted;
+            continue;
+        }
+        let named = |complaint| format!("{}: {complaint}", daemon.service);
+        if with.code == Some(TAKEN) {
+            return Ok(Trial::TakesPasswords(named(with.complaint)));
+        }
+        let without = ask(root, daemon, Path::new(""), "", "")?;
+        if without.success {
+            return Ok(Trial::Refused(named(with.complaint)));
+        }
+        let why = named(with.complaint);
+        return Ok(Trial::NotTried(format!("it does not start at all: {why}")));
+    }
+    Ok(outcome)
 }
 
 fn hindrance(root: &Root) -> Result<Option<&'static str>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Some("only root may run the image's sshd"));
     }
-    if !UNSHARE.iter().any(|path| std::path::Path::new(path).is_file()) {
+    if !program::exists(&UNSHARE) {
         return Ok(Some("unshare(1) is missing"));
     }
-    for (path, kind) in [
-        ("/usr/sbin/sshd", FileKind::Regular),
-        ("/run", FileKind::Directory),
-        ("/dev", FileKind::Directory),
-        ("/etc/ssh/sshd_config.d", FileKind::Directory),
-    ] {
+    for path in ["/run", "/dev", "/etc/ssh"] {
         let meta = root.stat(&ImagePath::literal(path))?;
-        if meta.is_none_or(|meta| meta.kind != kind) {
-            return Ok(Some("the image has no sshd, or no /run, /dev or sshd_config.d"));
+        if meta.is_none_or(|meta| meta.kind != FileKind::Directory) {
+            return Ok(Some("the image has no /etc/ssh, /run or /dev"));
         }
     }
     Ok(None)
 }
 
-fn ask(root: &Root, dropin: &str) -> Result<Answer> {
-    let root = root.host_path().to_string_lossy().into_owned();
-    let arguments = [
+/// Names that a shell does not split or expand.
+fn accounts(root: &Root) -> Result<String> {
+    let simple = |name: &&str| {
+        !name.starts_with('-')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    let all = Accounts::load(root)?;
+    let people =
+        all.iter().filter(|a| !a.shell.ends_with(b"nologin") && !a.shell.ends_with(b"false"));
+    let names = people.filter_map(|a| std::str::from_utf8(&a.name).ok()).filter(simple);
+    let names: Vec<&str> = std::iter::once("root").chain(names.take(ACCOUNTS)).collect();
+    Ok(names.join(" "))
+}
+
+fn ask(root: &Root, daemon: &Daemon, new: &Path, taken: &str, accounts: &str) -> Result<Answer> {
+    let mut arguments: Vec<String> = [
         "--mount",
         "--pid",
         "--net",
@@ -97,17 +153,53 @@ fn ask(root: &Root, dropin: &str) -> Result<Answer> {
         "-c",
         SCRIPT,
         "sh",
-        &root,
-        dropin,
-    ];
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    arguments.push(root.host_path().to_string_lossy().into_owned());
+    arguments.push(new.to_string_lossy().into_owned());
+    arguments.extend([taken, accounts].map(str::to_owned));
+    arguments.push(daemon.program.to_string());
+    if let Some(main) = &daemon.main {
+        arguments.extend(["-f".to_owned(), main.to_string()]);
+    }
+    for option in &daemon.options {
+        arguments.extend(["-o".to_owned(), option.clone()]);
+    }
     program::run(&UNSHARE, &arguments)
 }
 
-fn temporary(text: &str) -> Result<std::path::PathBuf> {
-    let path = std::env::temp_dir().join(format!(".disinherit-{}.conf", std::process::id()));
-    let failed = |e| Error::failed("write", path.display()).because(e);
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).open(&path).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    Ok(path)
+/// The new files in a folder of their own, by number; it goes with the value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn with(sshd: &SshdFiles) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!(".disinherit-{}", std::process::id()));
+        let failed = |e| Error::failed("write", path.display()).because(e);
+        std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
+            .create(&path)
+            .map_err(failed)?;
+        let folder = Self(path.clone());
+        let mut list = String::new();
+        for (number, file) in sshd.files().iter().enumerate() {
+            let content: &[u8] = match &file.kind {
+                Kind::File { content, .. } => content,
+                Kind::Changed { content } => content,
+                Kind::Link { .. } => &[],
+            };
+            list.push_str(&file.path.to_string());
+            list.push('\n');
+            std::fs::write(path.join(number.to_string()), content).map_err(failed)?;
+        }
+        std::fs::write(path.join("list"), list).map_err(failed)?;
+        Ok(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What stays is public; nobody is left to hear of it. (`remove_dir_all` is 6 kB of code.)
+        let arguments = ["-rf".as_ref(), self.0.as_os_str()];
+        drop(program::run(&["/bin/rm", "/usr/bin/rm"], &arguments));
+    }
 }

@@ -62,7 +62,12 @@ impl Door {
 
     /// Port 22 on the loopback interface of a container.
     pub fn of_container(container: &Container) -> Self {
-        Self { port: 22, prefix: container.network_prefix() }
+        Self::in_container(container, 22)
+    }
+
+    /// Another port there.
+    pub fn in_container(container: &Container, port: u16) -> Self {
+        Self { port, prefix: container.network_prefix() }
     }
 
     /// Logs in as `user` and runs `command` in its shell.

@@ -143,15 +143,30 @@ pub fn make_dirs(root: &Root, path: &ImagePath, mode: u32) -> Result<()> {
                 return Err(Error::failed("make the directory", &next)
                     .because(format!("{} is in its place", other.kind)));
             }
-            None => make_dir(root, &next, mode)?,
+            None => make_dir(root, &next, Links::InRoot, mode, None)?,
         }
         at = next;
     }
     Ok(())
 }
 
-fn make_dir(root: &Root, path: &ImagePath, mode: u32) -> Result<()> {
-    let Some(target) = root.target(path, Links::InRoot)? else {
+/// Makes one directory that belongs to somebody, in a place where he can write. It has its owner before
+/// it has its name, so nothing that he puts in its place is given to anybody.
+///
+/// # Errors
+/// The directory above is missing, something is in the way, or a step failed.
+pub fn make_dir_of(root: &Root, path: &ImagePath, mode: u32, uid: u32, gid: u32) -> Result<()> {
+    make_dir(root, path, Links::OwnerMatched, mode, Some((uid, gid)))
+}
+
+fn make_dir(
+    root: &Root,
+    path: &ImagePath,
+    links: Links,
+    mode: u32,
+    owner: Option<(u32, u32)>,
+) -> Result<()> {
+    let Some(target) = root.target(path, links)? else {
         return Err(Error::failed("make the directory", path).because(os(Errno::NOENT)));
     };
     let fail = |errno| failed("make the directory", &target, errno);
@@ -164,6 +179,9 @@ fn make_dir(root: &Root, path: &ImagePath, mode: u32) -> Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = File::from(openat(target.dir(), temp.as_slice(), flags, Mode::empty())?);
         label_like(target.dir(), &made)?;
+        if let Some((uid, gid)) = owner {
+            set_owner(&made, uid, gid)?;
+        }
         set_mode(&made, mode & 0o7777)?;
         step("put the directory in place")?;
         // Over a directory that somebody made meanwhile only when that one is empty (rename(2)).

@@ -30,7 +30,7 @@ mod tree;
 use rustix::fs::{AtFlags, fsync, statat, unlinkat};
 use rustix::io::Errno;
 
-pub use create::{create, make_dirs, symlink};
+pub use create::{create, make_dir_of, make_dirs, symlink};
 pub use directory::remove_directory;
 pub use erase::Erase;
 pub use remove::{delete, truncate};

@@ -329,6 +329,23 @@ fn a_deep_tree_goes_and_nothing_outside() {
 }
 
 #[test]
+fn a_directory_of_somebody_is_made_whole_and_never_through_his_link() {
+    let image = Image::new();
+    let me = rustix::process::geteuid().as_raw();
+    let group = rustix::process::getegid().as_raw();
+    let made = image_path("/etc/made");
+    make_dir_of(&image.root(), &made, 0o700, me, group).unwrap();
+    let meta = image.root().lstat(&made).unwrap().unwrap();
+    assert_eq!((meta.kind, meta.permissions(), meta.uid), (FileKind::Directory, 0o700, me));
+    let outside = image.dir.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    let before = fs::metadata(&outside).unwrap().ctime_nsec();
+    link_to(&outside, image.dir.path().join("image/etc/planted")).unwrap();
+    assert!(make_dir_of(&image.root(), &image_path("/etc/planted"), 0o700, me, group).is_err());
+    assert_eq!(fs::metadata(&outside).unwrap().ctime_nsec(), before);
+}
+
+#[test]
 fn files_directories_and_links_are_made() {
     let image = Image::new();
     let root = image.root();

@@ -183,6 +183,10 @@ pub fn missing(root: &crate::root::Root, wanted: Vec<Installed>) -> Result<Vec<S
                     Some(content.into_owned()),
                 )
             }
+            InstalledKind::Changed { content } => {
+                let same = root.read(&file.path, 1 << 30)?.is_some_and(|old| *old == content);
+                (same, Change::Rewrite { bytes: content.len() as u64 }, Some(content))
+            }
             InstalledKind::Link { target } => {
                 let same = root.read_link(&file.path)?.is_some_and(|old| old == target.as_bytes());
                 (same, Change::Link { target: target.into_owned() }, None)

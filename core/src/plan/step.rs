@@ -41,6 +41,11 @@ pub enum Change {
         /// Its size.
         bytes: u64,
     },
+    /// A file gets new content; owner, mode and attributes stay.
+    Rewrite {
+        /// Its size.
+        bytes: u64,
+    },
     /// A link of ours is put in place.
     Link {
         /// Where it leads.
@@ -70,7 +75,7 @@ impl Change {
     /// The phase in which it runs.
     pub(super) fn phase(&self) -> u8 {
         match self {
-            Self::Install { .. } | Self::Link { .. } => 0,
+            Self::Install { .. } | Self::Rewrite { .. } | Self::Link { .. } => 0,
             Self::Edit { .. } => 1,
             Self::ReplaceByLink { .. } => 2,
             Self::Truncate => 3,
@@ -118,6 +123,7 @@ impl fmt::Display for Step {
             Change::Install { mode, bytes } => {
                 write!(f, "install {} (mode {mode:04o}, {bytes} bytes)", self.path)?;
             }
+            Change::Rewrite { bytes } => write!(f, "rewrite {} ({bytes} bytes)", self.path)?,
             Change::Link { target } => write!(f, "link {} -> {target}", self.path)?,
             Change::Edit { edits, .. } => {
                 write!(f, "edit {}: ", self.path)?;

@@ -1,10 +1,10 @@
 //! What of an image decides which files seal it.
 
-use super::{Units, sshd_dropin};
+use super::Units;
+use super::sshd_files::SshdFiles;
 use crate::manifest::InjectedPassword;
 use crate::root::Root;
-use crate::sshd::Config;
-use crate::{ImagePath, Result};
+use crate::{Error, ImagePath, Result};
 
 /// Agents that write keys after sshd's sockets would have to be ordered. A socket that waits for one
 /// makes a cycle through `basic.target`.
@@ -38,7 +38,8 @@ pub struct Inventory {
     pub own_mounts: bool,
     /// Policy for passwords that the platform sets; `allow` leaves sshd's settings alone.
     pub passwords: InjectedPassword,
-    sshd: Option<String>,
+    /// What makes each sshd take no password.
+    pub sshd: SshdFiles,
 }
 
 impl Inventory {
@@ -55,7 +56,6 @@ impl Inventory {
                 agents.push(agent);
             }
         }
-        let config = Config::load_without_ours(root)?;
         let cloud_init = exists("/etc/cloud/cloud.cfg")? && exists("/usr/bin/cloud-init")?;
         Ok(Self {
             cloud_init,
@@ -66,21 +66,28 @@ impl Inventory {
             agents,
             own_mounts: super::mounts::own(root)?,
             passwords: InjectedPassword::default(),
-            sshd: config.has_dropin_include().then(|| sshd_dropin::text(&config)),
+            sshd: SshdFiles::discover(root)?,
         })
     }
 
-    /// Text of sshd's drop-in; `None` where policy allows passwords, or where sshd would not read the
-    /// file before everything else.
-    pub fn sshd_dropin(&self) -> Option<String> {
-        self.sshd.clone().filter(|_| self.passwords != InjectedPassword::Allow)
+    /// Refuses an image of which some sshd would go on taking passwords, unless policy allows that.
+    ///
+    /// # Errors
+    /// Refused, naming the daemon and the reason.
+    pub fn check(&self) -> Result<()> {
+        match self.sshd.obstacles.first() {
+            Some(obstacle) if self.closes_passwords() => {
+                Err(Error::refused("keep passwords out of SSH:", obstacle).remedy(
+                    "change that, or take the service away, or write `injected_password: allow` into the policy",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// The same without sshd's drop-in, for an image whose sshd refuses it.
-    #[must_use]
-    pub fn without_sshd_dropin(mut self) -> Self {
-        self.sshd = None;
-        self
+    /// True where policy keeps passwords out of SSH.
+    pub fn closes_passwords(&self) -> bool {
+        self.passwords != InjectedPassword::Allow
     }
 }
 

@@ -3,6 +3,8 @@
 //! `scrub` puts [`files`] into its plan, `disinherit-firstboot seal` writes them itself. A package
 //! only brings the program; nothing here is active before an image is sealed.
 
+mod command;
+mod daemons;
 mod inventory;
 mod mounts;
 mod openrc;
@@ -10,21 +12,25 @@ mod order;
 mod record;
 mod revoked;
 mod servers;
-mod sshd_dropin;
+mod sshd_files;
+mod sshd_settings;
 mod systemd;
 mod units;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+pub use daemons::Daemon;
 pub use inventory::Inventory;
 pub use order::{Cycle, cycles};
+pub use record::{configs, mentioned, record, seed_digest};
 pub(crate) use record::{keys_in, read};
-pub use record::{mentioned, record, seed_digest};
 pub use revoked::{REVOKED, revocation_list};
 pub use servers::enabled_ssh;
+pub use sshd_files::SshdFiles;
 pub use units::{SSH_UNITS, Units};
 
+use crate::manifest::Manifest;
 use crate::root::Root;
 use crate::{ImagePath, Result};
 
@@ -48,6 +54,11 @@ pub enum Kind {
         content: Cow<'static, [u8]>,
         /// Permission bits.
         mode: u32,
+    },
+    /// A file that is there, with new content; owner, mode and attributes stay.
+    Changed {
+        /// All of it.
+        content: Vec<u8>,
     },
     /// A symbolic link.
     Link {
@@ -93,12 +104,13 @@ const CLOUD_INIT: &str = "/etc/cloud/cloud.cfg.d/99-disinherit.cfg";
 /// Everything but the manifest and the program, in the order in which it is to be written.
 pub fn files(inventory: &Inventory) -> Vec<Installed> {
     let mut files = if inventory.openrc { openrc::files() } else { systemd::files(inventory) };
-    if let Some(sshd) = inventory.sshd_dropin() {
-        // The first boot fills it. It comes before the drop-in that names it.
-        let (path, none) = (ImagePath::literal(REVOKED), revocation_list(&BTreeSet::new()));
-        files.push(Installed::file(path, none, 0o644, "keys that sshd refuses"));
-        let path = ImagePath::literal(sshd_dropin::PATH);
-        files.push(Installed::file(path, sshd.into_bytes(), 0o600, "no password for SSH"));
+    if inventory.closes_passwords() {
+        if inventory.sshd.names_revoked {
+            // The first boot fills it. It comes before the settings that name it.
+            let (path, none) = (ImagePath::literal(REVOKED), revocation_list(&BTreeSet::new()));
+            files.push(Installed::file(path, none, 0o644, "keys that sshd refuses"));
+        }
+        files.extend(inventory.sshd.files.iter().cloned());
     }
     if inventory.cloud_init {
         let path = ImagePath::literal(CLOUD_INIT);
@@ -110,12 +122,25 @@ pub fn files(inventory: &Inventory) -> Vec<Installed> {
     files
 }
 
-/// True when sshd's drop-in lies in `root`: a sealing leaves it out where sshd refuses it.
+/// True when some sshd of `root` reads settings of ours, which name the list of revoked keys.
 ///
 /// # Errors
-/// When its folder cannot be searched.
-pub fn has_sshd_dropin(root: &Root) -> Result<bool> {
-    Ok(root.lstat(&ImagePath::literal(sshd_dropin::PATH))?.is_some())
+/// When these cannot be read.
+pub fn has_sshd_settings(root: &Root, manifest: &Manifest) -> Result<bool> {
+    for path in [sshd_files::DROPIN, sshd_files::FOLDER] {
+        if root.lstat(&ImagePath::literal(path))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(!sshd_files::changed(root, manifest)?.is_empty())
+}
+
+/// Main files of sshd that hold what a sealing has put in; [`crate::sshd::without`] takes it out.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn changed_files(root: &Root, manifest: &Manifest) -> Result<Vec<ImagePath>> {
+    sshd_files::changed(root, manifest)
 }
 
 /// What a sealing may have left in `root`, what makes it active first. Neither the program, nor the
@@ -133,7 +158,10 @@ pub fn installed(root: &Root) -> Result<Vec<ImagePath>> {
             paths.extend(units.join(&entry.name).and_then(|folder| folder.join(DROPIN)));
         }
     }
-    paths.push(ImagePath::literal(sshd_dropin::PATH));
+    paths.push(ImagePath::literal(sshd_files::DROPIN));
+    let folder = ImagePath::literal(sshd_files::FOLDER);
+    paths.extend(root.read_dir(&folder)?.iter().filter_map(|entry| folder.join(&entry.name)));
+    paths.push(folder);
     paths.push(ImagePath::literal(CLOUD_INIT));
     let own = systemd::files(&Inventory::default()).into_iter().chain(openrc::files());
     paths.extend(
@@ -150,5 +178,7 @@ pub fn installed(root: &Root) -> Result<Vec<ImagePath>> {
 
 #[cfg(test)]
 mod distributions;
+#[cfg(test)]
+mod sshd_tests;
 #[cfg(test)]
 mod tests;

@@ -28,11 +28,13 @@ const CLOUD_CONFIG: [&str; 2] = ["/etc/cloud", "/etc/cloud/cloud.cfg.d"];
 pub fn record(root: &Root) -> Result<Manifest> {
     let mut manifest = Manifest::default();
     accounts(root, &mut manifest)?;
-    let (config, _problems) = Config::load(root)?;
+    manifest.sshd_files = super::sshd_files::by_option(root)?;
     let all = Accounts::load(root)?;
-    for account in all.iter() {
-        for file in config.login_files(&all.user(account)) {
-            manifest.keys.extend(keys_in(root, &file.path)?);
+    for config in configs(root, &manifest)? {
+        for account in all.iter() {
+            for file in config.login_files(&all.user(account)) {
+                manifest.keys.extend(keys_in(root, &file.path)?);
+            }
         }
     }
     for place in CLOUD_CONFIG {
@@ -57,6 +59,18 @@ pub fn record(root: &Root) -> Result<Manifest> {
         manifest.identity = Identity::read(root);
     }
     Ok(manifest)
+}
+
+/// The configuration of each sshd of a sealed image, that of its own main file first.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub fn configs(root: &Root, manifest: &Manifest) -> Result<Vec<Config>> {
+    let mut configs = vec![Config::load(root)?.0];
+    for file in manifest.sshd_files.iter().filter_map(ImagePath::new) {
+        configs.push(Config::load_from(root, file)?.0);
+    }
+    Ok(configs)
 }
 
 fn accounts(root: &Root, manifest: &mut Manifest) -> Result<()> {

@@ -1,12 +1,10 @@
 //! SSH servers of an image, by the names of their units and by what their units start.
 
+use super::command::{Environment, started};
 use super::units::{DIRS, Units};
 use super::{openrc, systemd};
 use crate::root::{FileKind, Root};
 use crate::{ImagePath, Result};
-
-/// Programs that are SSH servers.
-const PROGRAMS: [&str; 4] = ["sshd", "dropbear", "dropbearmulti", "tinysshd"];
 
 /// Services and sockets of SSH servers that the image starts by itself, services first.
 ///
@@ -49,11 +47,9 @@ pub(super) fn other(root: &Root) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// A command line of systemd.service(5): prefixes, then the program.
+/// The variables of the unit do not matter: they name options, not programs.
 fn is_server(command: &str) -> bool {
-    let program = command.split_whitespace().next().unwrap_or_default();
-    let program = program.trim_start_matches(['-', '@', ':', '+', '!', '|']);
-    PROGRAMS.contains(&program.rsplit('/').next().unwrap_or_default())
+    started(command, &Environment::new()).is_server()
 }
 
 #[cfg(test)]
@@ -70,13 +66,14 @@ mod tests {
         };
         put("backdoor.service", "-/usr/sbin/sshd -D -p 2222");
         put("admin@.service", "!/usr/sbin/dropbear -i");
+        put("blue.service", "/sbin/ip netns exec blue /usr/sbin/sshd -D");
         put("web.service", "/usr/sbin/nginx --prefix=/sshd");
         put("keys.service", "/usr/bin/ssh-keygen -A");
         put("ssh.service", "/usr/sbin/sshd -D");
         let root = Root::offline(image.path()).unwrap();
         let mut found = other(&root).unwrap();
         found.sort();
-        assert_eq!(found, ["admin@.service", "backdoor.service"]);
+        assert_eq!(found, ["admin@.service", "backdoor.service", "blue.service"]);
         put("multi-user.target.wants/backdoor.service", "");
         assert_eq!(enabled_ssh(&root).unwrap(), ["backdoor.service"]);
     }

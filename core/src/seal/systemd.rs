@@ -31,6 +31,9 @@ const PROMPTS: [&str; 4] = [
     "container-getty@.service",
 ];
 
+/// sulogin(8) asks for root's password.
+const SHELLS: [&str; 2] = ["rescue.service", "emergency.service"];
+
 const SERVICE_TEXT: &str = include_str!("../../../firstboot/units/service.conf");
 const CONNECTION_TEXT: &str = include_str!("../../../firstboot/units/connection.conf");
 
@@ -64,6 +67,10 @@ pub(super) fn files(inventory: &Inventory) -> Vec<Installed> {
     for unit in PROMPTS {
         let text = include_str!("../../../firstboot/units/getty.conf");
         dropin(unit, text, "no password prompt before inherited ones are removed");
+    }
+    for unit in SHELLS {
+        let text = include_str!("../../../firstboot/units/rescue.conf");
+        dropin(unit, text, "inherited passwords are removed before the shell asks");
     }
     if inventory.gate_socket {
         let text = include_str!("../../../firstboot/units/socket.conf");

@@ -1,14 +1,14 @@
 use std::path::Path;
 
 use super::*;
-use crate::manifest::{InjectedPassword, KeyHash};
+use crate::manifest::KeyHash;
 use crate::root::Root;
 
 /// An image as Debian lays it out: cloud-init before sysinit.target, ssh.service enabled.
-struct Image(tempfile::TempDir);
+pub(super) struct Image(tempfile::TempDir);
 
 impl Image {
-    fn debian() -> Self {
+    pub(super) fn debian() -> Self {
         let image = Self(tempfile::tempdir().unwrap());
         image.put("etc/passwd", "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n");
         image.put("etc/shadow", "root:*:1::::::\nann:$6$a$b:1::::::\n");
@@ -56,36 +56,29 @@ impl Image {
         image
     }
 
-    fn put(&self, path: &str, text: &str) {
+    pub(super) fn put(&self, path: &str, text: &str) {
         let path = self.0.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    fn link(&self, path: &str, target: &str) {
+    pub(super) fn link(&self, path: &str, target: &str) {
         let path = self.0.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(target, path).unwrap();
     }
 
-    fn root(&self) -> Root {
+    pub(super) fn root(&self) -> Root {
         Root::offline(self.0.path()).unwrap()
     }
 
-    fn inventory(&self) -> Inventory {
+    pub(super) fn inventory(&self) -> Inventory {
         Inventory::discover(&self.root()).unwrap()
     }
 
-    fn cycles(&self) -> Vec<Cycle> {
+    pub(super) fn cycles(&self) -> Vec<Cycle> {
         cycles(&self.root(), &files(&self.inventory())).unwrap()
     }
-}
-
-fn dropin(config: &str) -> String {
-    let image = Image::debian();
-    let text = format!("Include /etc/ssh/sshd_config.d/*.conf\n{config}");
-    image.put("etc/ssh/sshd_config", &text);
-    image.inventory().sshd_dropin().unwrap()
 }
 
 #[test]
@@ -132,48 +125,6 @@ fn an_order_that_would_lock_out_is_seen() {
     for unit in ["disinherit-gate.service", "multi-user.target", "cloud-init.target"] {
         assert!(text.contains(unit), "{text}");
     }
-}
-
-#[test]
-fn sshds_dropin_only_tightens() {
-    let plain = dropin("UsePAM yes\n");
-    assert!(plain.contains("\nPasswordAuthentication no\n"));
-    assert!(plain.contains("\nMatch all\n    PasswordAuthentication no\n"));
-    assert!(!plain.contains("PermitRootLogin"), "not `yes`, so left alone: {plain}");
-    let yes = dropin("PermitRootLogin yes\n");
-    assert_eq!(yes.matches("PermitRootLogin prohibit-password").count(), 2);
-    let mixed = dropin("PermitRootLogin yes\nMatch Address 10.0.0.0/8\nPermitRootLogin no\n");
-    assert_eq!(
-        mixed.matches("PermitRootLogin").count(),
-        1,
-        "a block of ours would loosen: {mixed}"
-    );
-    let second_factor = dropin("AuthenticationMethods publickey,keyboard-interactive:pam\n");
-    assert!(!second_factor.contains("KbdInteractive"), "{second_factor}");
-    assert!(second_factor.contains("PasswordAuthentication no"));
-}
-
-#[test]
-fn a_dropin_that_is_there_already_does_not_change_what_the_next_sealing_writes() {
-    let image = Image::debian();
-    let config = "Include /etc/ssh/sshd_config.d/*.conf\nPermitRootLogin yes\n";
-    image.put("etc/ssh/sshd_config", config);
-    let first = image.inventory().sshd_dropin().unwrap();
-    assert!(first.contains("RevokedKeys /etc/ssh/disinherit_revoked_keys"), "{first}");
-    image.put("etc/ssh/sshd_config.d/00-disinherit.conf", &first);
-    assert_eq!(image.inventory().sshd_dropin().unwrap(), first);
-    image.put("etc/ssh/sshd_config.d/50-site.conf", "RevokedKeys /etc/ssh/site.krl\n");
-    assert!(!image.inventory().sshd_dropin().unwrap().contains("RevokedKeys"), "the site's holds");
-}
-
-#[test]
-fn no_dropin_where_policy_allows_passwords_or_sshd_would_not_read_it_first() {
-    let image = Image::debian();
-    let mut inventory = image.inventory();
-    inventory.passwords = InjectedPassword::Allow;
-    assert_eq!(inventory.sshd_dropin(), None);
-    image.put("etc/ssh/sshd_config", "PasswordAuthentication yes\n");
-    assert_eq!(image.inventory().sshd_dropin(), None);
 }
 
 #[test]

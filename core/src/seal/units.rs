@@ -114,13 +114,7 @@ impl<'a> Units<'a> {
         if !found {
             return Ok(None);
         }
-        for dir in DIRS {
-            for file in self.names(&format!("{dir}/{name}.d"))? {
-                if let Some(text) = self.read(&format!("{dir}/{name}.d/{file}"))? {
-                    unit.parse(&text);
-                }
-            }
-        }
+        self.dropins(name, &mut unit)?;
         for (kind, key) in [("wants", "Wants"), ("requires", "Requires")] {
             for dir in DIRS {
                 for other in self.names(&format!("{dir}/{name}.{kind}"))? {
@@ -129,6 +123,54 @@ impl<'a> Units<'a> {
             }
         }
         Ok(Some(unit))
+    }
+
+    /// The drop-ins of one name, sorted by theirs whatever folder they lie in; of equal names the
+    /// first folder's counts.
+    fn dropins(&self, name: &str, unit: &mut Unit) -> Result<()> {
+        let mut files: BTreeMap<String, &str> = BTreeMap::new();
+        for dir in DIRS {
+            for file in self.names(&format!("{dir}/{name}.d"))? {
+                if file.ends_with(".conf") {
+                    files.entry(file).or_insert(dir);
+                }
+            }
+        }
+        for (file, dir) in files {
+            if let Some(text) = self.read(&format!("{dir}/{name}.d/{file}"))? {
+                unit.parse(&text);
+            }
+        }
+        Ok(())
+    }
+
+    /// The unit as it is under each name that the image has for it: its own, aliases, and instances
+    /// with drop-ins of their own. Empty where it is missing.
+    pub(super) fn variants(&self, name: &str) -> Result<Vec<Unit>> {
+        if self.load(name)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut others = BTreeSet::new();
+        let stem = name.strip_suffix(".service").filter(|stem| stem.ends_with('@'));
+        for dir in DIRS {
+            for entry in self.root.read_dir(&ImagePath::literal(dir))? {
+                let other = String::from_utf8_lossy(&entry.name).into_owned();
+                let bare = other.strip_suffix(".d").unwrap_or(&other).to_owned();
+                let instance = stem.is_some_and(|stem| bare.starts_with(stem));
+                if bare != name && (instance || self.real_name(&other)? == name) {
+                    others.insert(bare);
+                }
+            }
+        }
+        let mut variants = Vec::new();
+        for other in [name.to_owned()].into_iter().chain(others) {
+            let Some(mut unit) = self.load(name)? else { continue };
+            if other != name {
+                self.dropins(&other, &mut unit)?;
+            }
+            variants.push(unit);
+        }
+        Ok(variants)
     }
 
     fn read(&self, path: &str) -> Result<Option<String>> {
@@ -178,14 +220,15 @@ impl Unit {
         self.settings.iter().filter(move |(k, _)| k == key).flat_map(|(_, v)| v.split_whitespace())
     }
 
-    /// What the service starts; an empty assignment takes back those before it.
+    /// What the service starts.
     pub(super) fn commands(&self) -> impl Iterator<Item = &str> {
-        let all: Vec<&str> = self
-            .settings
-            .iter()
-            .filter(|(key, _)| key == "ExecStart")
-            .map(|(_, value)| value.as_str())
-            .collect();
+        self.list("ExecStart")
+    }
+
+    /// The values of a setting that adds up; an empty assignment takes back those before it.
+    pub(super) fn list(&self, key: &str) -> impl Iterator<Item = &str> {
+        let all: Vec<&str> =
+            self.settings.iter().filter(|(k, _)| k == key).map(|(_, v)| v.as_str()).collect();
         let last_reset = all.iter().rposition(|value| value.is_empty()).map_or(0, |at| at + 1);
         all.into_iter().skip(last_reset)
     }

@@ -44,6 +44,7 @@ pub struct Config {
     pub(super) settings: Vec<Setting>,
     pub(super) scopes: Vec<Scope>,
     pub(super) dropin_include: bool,
+    pub(super) uses_include: bool,
     pub(super) default_host_keys: Vec<ImagePath>,
 }
 
@@ -62,6 +63,11 @@ impl Config {
     /// before anything else is set: a drop-in there comes first, and the first value wins.
     pub fn has_dropin_include(&self) -> bool {
         self.dropin_include
+    }
+
+    /// True when some file includes others: its sshd knows `Include`.
+    pub fn uses_include(&self) -> bool {
+        self.uses_include
     }
 
     /// The arguments in effect for somebody, conditions that cannot be decided taken as not

@@ -1,58 +1,14 @@
 //! Reading the main file and its includes out of an image.
 
-use std::fmt;
-
 use super::condition::Condition;
 use super::config::{Config, Scope, Setting, Source};
+use super::insert::without;
 use super::keywords::canonical;
 use super::lexer::{Directive, Fault, parse};
 use super::pattern::{glob, is_glob, unescape};
+use super::problem::{Problem, What};
 use crate::root::Root;
 use crate::{ImagePath, Result};
-
-/// Something in the files that keeps sshd from starting, or that could not be followed here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Where it stands.
-    pub source: Source,
-    /// What it is.
-    pub what: What,
-}
-
-/// Kinds of [`Problem`]. Never the text of the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    /// A keyword without arguments.
-    NoArgument,
-    /// A quote that is never closed.
-    OpenQuote,
-    /// A `Match` that sshd 9.2 does not know or does not accept. Its block counts as undecidable.
-    BadMatch,
-    /// Includes nested deeper than 16, a file that includes itself, or more than 4096 files.
-    IncludeTooDeep,
-    /// An include that begins with `~`: sshd looks for it below its own working directory.
-    IncludeTilde,
-    /// An include that exists and cannot be read as a file, or a folder that cannot be listed.
-    Unreadable,
-    /// A key file whose path has a `%` that sshd does not expand there (logins end in an error), or
-    /// lies in the home of a named user (`~bob/`), which is not looked up here.
-    BadToken,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.what {
-            What::NoArgument => "keyword without arguments",
-            What::OpenQuote => "quote is not closed",
-            What::BadMatch => "Match condition that sshd does not accept",
-            What::IncludeTooDeep => "includes nested too deeply, or in a circle",
-            What::IncludeTilde => "include that begins with ~",
-            What::Unreadable => "included file cannot be read",
-            What::BadToken => "path with an unknown token",
-        };
-        write!(f, "{}:{}: {what}", self.source.file, self.source.line)
-    }
-}
 
 /// Nesting that sshd allows (`SERVCONF_MAX_DEPTH`).
 const MAX_DEPTH: usize = 16;
@@ -87,15 +43,20 @@ impl Config {
         }
     }
 
-    /// The configuration as it would be without the drop-in that sealing installs.
+    /// The main file that sshd reads without `-f`; `None` when the image has none.
+    ///
+    /// # Errors
+    /// It cannot be looked for.
+    pub fn main_of(root: &Root) -> Result<Option<ImagePath>> {
+        main_file(root)
+    }
+
+    /// The configuration of a main file as it would be without what sealing installs.
     ///
     /// # Errors
     /// Those of [`Config::load`].
-    pub fn load_without_ours(root: &Root) -> Result<Self> {
-        match main_file(root)? {
-            Some(main) => Ok(Self::read(root, main, Some(ImagePath::literal(DROPIN)))?.0),
-            None => Ok(Self::load(root)?.0),
-        }
+    pub fn load_without_ours(root: &Root, main: &ImagePath) -> Result<Self> {
+        Ok(Self::read(root, main.clone(), Some(ImagePath::literal(DROPIN)))?.0)
     }
 
     /// Reads one main file (`sshd -f`) and all includes.
@@ -120,8 +81,9 @@ impl Config {
             files: 0,
         };
         if let Some(text) = root.read(&main, MAX_BYTES)? {
+            let ours = loader.skipped.as_ref().and_then(|_| without(&text));
             loader.config.main = Some(main.clone());
-            loader.file(&main, &text, None);
+            loader.file(&main, ours.as_deref().unwrap_or(&text), None);
         }
         let Loader { mut config, mut problems, .. } = loader;
         config.find_host_keys(root)?;
@@ -202,6 +164,7 @@ impl Loader<'_> {
     }
 
     fn include(&mut self, pattern: &[u8], source: &Source, scope: Option<usize>) {
+        self.config.uses_include = true;
         let problem = |what| Problem { source: source.clone(), what };
         let pattern = match pattern.first() {
             Some(b'/') => pattern.to_vec(),

@@ -1,7 +1,7 @@
 //! What lets people in: key files, host keys, and the sources beside them.
 
 use super::config::{Config, Setting, Source};
-use super::load::{Problem, What};
+use super::problem::{Problem, What};
 use super::who::{User, Who};
 use crate::ImagePath;
 

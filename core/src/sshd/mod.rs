@@ -5,19 +5,22 @@
 mod address;
 mod condition;
 mod config;
+mod insert;
 mod keywords;
 mod lexer;
 mod load;
 mod login;
 mod pattern;
+mod problem;
 #[cfg(test)]
 mod tests;
 mod who;
 
 pub use condition::Holds;
 pub use config::{Args, Config, Setting, Source};
+pub use insert::{Line, with_blocks, with_include, without};
 pub use lexer::{Directive, Fault, parse};
-pub use load::{Problem, What};
 pub use login::{LoginFile, LoginSource};
 pub use pattern::matches as pattern_matches;
+pub use problem::{Problem, What};
 pub use who::{User, Who};

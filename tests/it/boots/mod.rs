@@ -11,6 +11,7 @@ mod life;
 mod map;
 mod matrix;
 mod package;
+mod passwords;
 mod sockets;
 mod trouble;
 mod ways;
@@ -63,6 +64,9 @@ const TRIALS: &[Story] = &[
     ("a_reordered_gate_is_refused_and_closed", trouble::reordered_gate),
     ("a_match_block_brings_no_password_back", trouble::match_block),
     ("options_of_the_daemon_bring_no_password_back", trouble::options_of_the_daemon),
+    ("a_rescue_shell_has_no_inherited_password", trouble::rescue_and_emergency),
+    ("no_daemon_takes_a_password", passwords::of_every_daemon),
+    ("what_cannot_be_closed_is_not_sealed", passwords::refused),
     ("scripts_of_user_data_run_once", life::scripts_run_once),
     ("a_restored_disk_loses_nothing", life::restored_without_datasource),
     ("a_restored_disk_loses_nothing_beside_a_datasource", life::restored_with_datasource),

@@ -123,7 +123,7 @@ fn beside(settings: impl FnOnce(&Disk) -> Result) -> Result<(Disk, Instance, Key
     Ok((disk, instance, key))
 }
 
-fn set_password(instance: &Instance, user: &str) -> Result<String> {
+pub(super) fn set_password(instance: &Instance, user: &str) -> Result<String> {
     let password = format!("pw{:x}", rand::random::<u64>());
     let row = format!("{user}:{password}\n");
     let set = instance.container.exec_with(&["chpasswd"], row.as_bytes())?;
@@ -139,4 +139,40 @@ fn refused_or_down(instance: &Instance, user: &str, proof: Proof<'_>) -> Result 
 fn is_down(instance: &Instance) -> Result<bool> {
     let state = instance.container.exec(&["systemctl", "is-active", "ssh.service"])?;
     Ok(state.stdout.starts_with(b"failed"))
+}
+
+/// A shell that asks for root's password is no way in for whoever knows the image's, and stays one for
+/// the owner.
+pub(crate) fn rescue_and_emergency() -> Result {
+    for target in ["rescue.target", "emergency.target"] {
+        let disk = Disk::sealed()?;
+        let platform = || -> Result<Platform> {
+            let mut platform = Platform::silent(A)?;
+            platform.boot.kernel.push(format!("systemd.unit={target}"));
+            Ok(platform)
+        };
+        let inherited = disk.read("/etc/shadow")?;
+        expect(inherited.contains("root:$"), || "the image's root has no password".to_owned())?;
+        let instance = disk.boot(&platform()?)?;
+        instance.run(&["systemctl", "is-active", target])?;
+        let shadow = instance.file("/etc/shadow")?;
+        expect(shadow.contains("root:*:") && !shadow.contains(":$"), || {
+            format!("{target}: a password of the image is left")
+        })?;
+        instance.expect_silent()?;
+        instance.off()?;
+
+        // The next boot goes on where this one stopped, and the owner's password is his.
+        let key = KeyPair::generate("owner")?;
+        let instance = disk.boot(&Platform::nocloud(A, &key)?)?;
+        instance.expect_in(DEFAULT_USER, &key)?;
+        set_password(&instance, "root")?;
+        instance.off()?;
+        let owners = disk.read("/etc/shadow")?;
+        let instance = disk.boot(&platform()?)?;
+        instance.run(&["systemctl", "is-active", target])?;
+        expect(instance.file("/etc/shadow")? == owners, || format!("{target}: changed"))?;
+        instance.off()?;
+    }
+    Ok(())
 }
