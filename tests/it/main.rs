@@ -4,6 +4,7 @@ mod boots;
 mod cases;
 mod container;
 mod dirty;
+mod erasing;
 mod escape;
 mod examples;
 mod image;
@@ -31,6 +32,7 @@ fn main() -> Result<ExitCode> {
     trials.extend(boots::trials());
     trials.extend(cases::trials());
     trials.extend(container::trials());
+    trials.extend(erasing::trials());
     trials.extend(escape::trials());
     trials.extend(examples::trials());
     trials.extend(image::trials());

@@ -141,6 +141,19 @@ impl Layer {
         Ok(layer)
     }
 
+    /// The file system on the block device `device`, with nothing below it: what is written stays
+    /// there when the value is gone.
+    ///
+    /// # Errors
+    /// When it cannot be mounted.
+    pub fn on_device(device: &Path) -> Result<Self> {
+        let mounts = tempfile::Builder::new().prefix("disinherit-disk-").tempdir()?;
+        let layer = Self { mounts, tree: None };
+        fs::create_dir(layer.root())?;
+        run(Command::new("mount").args([device, &layer.root()]))?;
+        Ok(layer)
+    }
+
     /// The merged tree, readable and writable.
     pub fn root(&self) -> PathBuf {
         self.mounts.path().join("root")

@@ -5,38 +5,18 @@
 //! Measured on Debian 12: without this an ordinary power-off writes the random seed, a journal
 //! named after the old machine ID, and wtmp again.
 
+mod writers;
+
 use std::path::Path;
 use std::time::Duration;
 
 use crate::report::Done;
 use crate::root::Root;
 use crate::{Error, ImagePath, Result, change, silent};
+use writers::{CARRIERS, DROPINS, LAST_WORDS, WRITERS};
 
 /// The rule name under which live effects stand in a report.
 pub const RULE: &str = "live";
-
-/// Runtime drop-ins; an empty assignment of `ExecStop=` removes the command, see systemd.unit(5).
-const DROPINS: &[(&str, &str, &str)] = &[
-    (
-        "/run/systemd/system/systemd-random-seed.service.d/disinherit.conf",
-        "[Service]\nExecStop=\n",
-        "no random seed is saved at shutdown",
-    ),
-    (
-        "/run/systemd/system/systemd-update-utmp.service.d/disinherit.conf",
-        "[Service]\nExecStop=\n",
-        "no shutdown record is written to wtmp",
-    ),
-    (
-        "/run/systemd/journald.conf.d/zz-disinherit.conf",
-        "[Journal]\nStorage=none\n",
-        "the journal is no longer written",
-    ),
-];
-
-/// Services that write logs or leases while they run or when they stop.
-const WRITERS: &[&str] =
-    &["syslog.socket", "rsyslog.service", "syslog-ng.service", "auditd.service"];
 
 /// Stops what would write credentials or identity back, on a running system with systemd.
 ///
@@ -48,30 +28,38 @@ pub fn stop_writers(root: &Root) -> Result<Vec<Done>> {
         return Ok(done);
     }
     for (path, text, why) in DROPINS {
-        let path = ImagePath::literal(path);
-        let parent = path.parent().unwrap_or_else(ImagePath::root);
-        change::make_dirs(root, &parent, 0o755)?;
-        let target = root
-            .target(&path, crate::root::Links::InRoot)?
-            .ok_or_else(|| Error::failed("write", &path))?;
-        change::create(&target, text.as_bytes(), 0o644, 0, 0)?;
-        done.push(effect(path, why));
+        done.push(drop_in(root, ImagePath::literal(path), text, why)?);
+    }
+    for unit in active(CARRIERS) {
+        let path = ImagePath::new(format!("/run/systemd/system/{unit}.d/disinherit.conf"))
+            .ok_or_else(|| Error::failed("name a drop-in of", unit))?;
+        done.push(drop_in(root, path, LAST_WORDS, "it is cut off at shutdown and writes nothing")?);
     }
     systemctl(&["daemon-reload"])?;
     systemctl(&["try-restart", "systemd-journald.service"])?;
-    for unit in WRITERS {
-        if systemctl(&["is-active", "--quiet", unit]).is_ok() {
-            match systemctl(&["stop", unit]) {
-                Ok(()) => done.push(effect(ImagePath::literal("/run"), &format!("{unit} stopped"))),
-                // auditd refuses systemctl; the report says that it goes on writing.
-                Err(error) => done.push(Done {
-                    error: Some(error.report()),
-                    ..effect(ImagePath::literal("/run"), &format!("{unit} stopped"))
-                }),
-            }
-        }
+    for unit in active(WRITERS) {
+        let stopped = effect(ImagePath::literal("/run"), &format!("{unit} stopped"));
+        // auditd refuses systemctl; the report says that it goes on writing.
+        let error = systemctl(&["stop", unit]).err().map(|error| error.report());
+        done.push(Done { error, ..stopped });
     }
     Ok(done)
+}
+
+/// Those of `units` that run.
+fn active(units: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+    units.iter().copied().filter(|unit| systemctl(&["is-active", "--quiet", unit]).is_ok())
+}
+
+/// Writes a runtime drop-in.
+fn drop_in(root: &Root, path: ImagePath, text: &str, why: &str) -> Result<Done> {
+    let parent = path.parent().unwrap_or_else(ImagePath::root);
+    change::make_dirs(root, &parent, 0o755)?;
+    let target = root
+        .target(&path, crate::root::Links::InRoot)?
+        .ok_or_else(|| Error::failed("write", &path))?;
+    change::create(&target, text.as_bytes(), 0o644, 0, 0)?;
+    Ok(effect(path, why))
 }
 
 fn effect(path: ImagePath, action: &str) -> Done {
@@ -91,26 +79,30 @@ pub fn sync() {
 }
 
 /// Arms a timer that switches the machine off. `--force` skips the services' own shutdown, whose
-/// last words nobody needs, but still unmounts the file systems.
+/// last words nobody needs, but still unmounts the file systems. What then hears a SIGTERM and has
+/// to run until now is killed first.
 ///
 /// # Errors
 /// No systemd-run(1), or it refuses.
 pub fn arm_power_off(after: Duration) -> Result<()> {
     let on_active = format!("--on-active={}", after.as_secs());
-    run(
-        &["/usr/bin/systemd-run", "/bin/systemd-run"],
-        &[
-            "--quiet",
-            "--collect",
-            "--unit=disinherit-power-off",
-            &on_active,
-            "--timer-property=AccuracySec=1s",
-            systemctl_path()?,
-            "--force",
-            "poweroff",
-        ],
-    )
-    .map_err(|e| {
+    let systemctl = systemctl_path()?;
+    let carriers: Vec<&str> = active(CARRIERS).collect();
+    // `$0` is systemctl, `$@` are the units; where there is none, kill has nothing to do.
+    let script = r#"[ $# = 0 ] || "$0" kill --signal=KILL "$@"; exec "$0" --force poweroff"#;
+    let begin = [
+        "--quiet",
+        "--collect",
+        "--unit=disinherit-power-off",
+        &on_active,
+        "--timer-property=AccuracySec=1s",
+        "/bin/sh",
+        "-c",
+        script,
+        systemctl,
+    ];
+    let words: Vec<&str> = begin.into_iter().chain(carriers).collect();
+    run(&["/usr/bin/systemd-run", "/bin/systemd-run"], &words).map_err(|e| {
         e.remedy("switch the machine off by hand, or with power_off = false by the builder")
     })
 }
@@ -120,6 +112,11 @@ pub fn arm_power_off(after: Duration) -> Result<()> {
 /// # Errors
 /// No systemctl(1), or it refuses.
 pub fn power_off() -> Result<()> {
+    for unit in active(CARRIERS) {
+        if let Err(error) = systemctl(&["kill", "--signal=KILL", unit]) {
+            log::warn!("{}", error.report());
+        }
+    }
     systemctl(&["--force", "poweroff"])
 }
 

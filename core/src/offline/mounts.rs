@@ -91,7 +91,7 @@ pub(super) fn unmount_now(entry: &Entry) -> Result<()> {
 pub(super) fn mount_again(entry: &Entry) -> Result<()> {
     let failed = || {
         Error::failed("mount again", entry.point.display())
-            .remedy("mount it by hand: the image is consistent")
+            .remedy("mount it by hand; where a tool failed, run it to its end first")
     };
     let data = CString::new(data(&entry.of_super)).map_err(|e| failed().because(e))?;
     mount(

@@ -11,6 +11,7 @@
     reason = "a test"
 )]
 
+mod boot;
 mod crash;
 mod image;
 mod kill;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         eprintln!("unshare: {}", by_ourselves());
     }
     let mut trials = remains::trials();
+    trials.extend(boot::trials());
     trials.extend(crash::trials());
     trials.extend(kill::trials());
     trials.extend(old_kernel::trials());

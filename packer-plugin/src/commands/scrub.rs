@@ -59,8 +59,8 @@ fn work(request: &Request, events: &mut Events) -> Result<u8> {
     let ready = make_ready(request, &settings, &mut report);
     let armed = ready.is_ok() && request.power_off.is_some_and(|delay| !delay.is_zero());
     let ended = ready.and_then(|()| publish(request, &plan, &report, events));
-    if captured && !armed && ended.is_err() {
-        // It goes on after all.
+    if captured && !armed && (ended.is_err() || report.exit_code > 1) {
+        // Nobody captures what ends like this, `keep_going` or not: the system goes on.
         swap_on(&report);
     }
     ended.map(|()| report.exit_code)
