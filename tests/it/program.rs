@@ -1,6 +1,7 @@
 //! The released programs as a user meets them: they start anywhere, and say what is wrong.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -19,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("program::firstboot_stays_small", &[Need::Dist], firstboot_stays_small),
         trial("program::asks_before_it_scrubs_the_running_system", CHROOT, asks_first),
         trial("program::says_what_is_wrong", TREE, says_what_is_wrong),
+        trial("program::works_where_no_thread_can_be_made", CHROOT, works_with_one_thread),
     ]
 }
 
@@ -127,4 +129,31 @@ fn says_what_is_wrong() -> Result {
     fs::remove_file(root.join("etc/passwd"))?;
     let seal = plugin(&["scrub"], &root)?;
     expect(seal.status.code() == Some(4), || said(&seal))
+}
+
+/// RLIMIT_NPROC of setrlimit(2) does not bind root, so another user looks.
+fn works_with_one_thread() -> Result {
+    const NOBODY: u32 = 65534;
+    let folder = tempfile::tempdir()?;
+    let program = folder.path().join("program");
+    fs::copy(dist::plugin()?, &program)?;
+    let root = folder.path().join("root");
+    fs::create_dir_all(root.join("etc"))?;
+    fs::create_dir_all(root.join("root"))?;
+    fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n")?;
+    fs::write(root.join("root/.bash_history"), "id\n")?;
+    for path in ["root", "root/etc", "root/etc/passwd", "root/root", "root/root/.bash_history"] {
+        std::os::unix::fs::chown(folder.path().join(path), Some(NOBODY), Some(NOBODY))?;
+    }
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "prlimit", "--nproc=1"])
+        .arg(&program)
+        .args(["audit", "--root"])
+        .arg(&root)
+        .output()
+        .context(|| "start setpriv".to_owned())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let looked = output.status.code() == Some(1) && text.contains(".bash_history");
+    expect(looked, || said(&output))
 }
