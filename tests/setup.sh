@@ -49,6 +49,7 @@ bzip2 bzip2
 setfattr attr
 dpkg-deb dpkg
 rpmbuild rpm
+strace strace
 db5.3_load db5.3-util
 '
 for_full='

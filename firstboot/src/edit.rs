@@ -30,11 +30,11 @@ pub fn edit(
     if *new == *text {
         return Ok(false);
     }
-    if new.is_empty() {
-        change::truncate(&target, &expected)
-    } else {
-        change::replace(&target, &expected, &new)
-    }
-    .map_err(|e| Error::failed("rewrite", path).because(e))?;
+    // Also where nothing is left: a file that is overwritten in its place, and cut there, would hold NUL
+    // bytes, and a key that an agent appends to them is none.
+    change::Replace::of(&target, &expected)
+        .may_be_empty()
+        .with(&new)
+        .map_err(|e| Error::failed("rewrite", path).because(e))?;
     Ok(true)
 }

@@ -30,6 +30,8 @@ pub enum Need {
     Ssh,
     /// The released programs.
     Dist,
+    /// `strace`.
+    Strace,
     /// `jq`.
     Jq,
     /// `mkosi`.
@@ -60,6 +62,7 @@ impl Need {
                 &["ssh", "ssh-keygen", "ssh-keyscan", "sshpass", "genisoimage"],
                 "openssh-client sshpass genisoimage",
             ),
+            Self::Strace => missing_tools(&["strace"], "strace"),
             Self::Jq => missing_tools(&["jq"], "jq"),
             Self::Mkosi => missing_tools(&["mkosi", "debootstrap"], "mkosi debootstrap"),
             Self::LiveBuild => missing_tools(&["lb", "debootstrap"], "live-build debootstrap"),

@@ -80,15 +80,20 @@ fn texts(text: &[u8], node: Node<'_, '_>, keys: &[KeyPattern], cuts: &mut Vec<Cu
     }
 }
 
-/// An element that has its lines for itself goes with them.
+/// An element that has its lines for itself goes with them. Only blanks are looked at: a file may be one
+/// line with any number of elements.
 fn lines_of(text: &[u8], span: Range<usize>) -> Range<usize> {
+    let blank = |b: &&u8| b.is_ascii_whitespace() && **b != b'\n';
     let before = text.get(..span.start).unwrap_or_default();
-    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
+    let start = span.start - before.iter().rev().take_while(blank).count();
     let behind = text.get(span.end..).unwrap_or_default();
-    let end = behind.iter().position(|b| *b == b'\n').map_or(text.len(), |n| span.end + n + 1);
-    let blank =
-        |part: Range<usize>| text.get(part).unwrap_or_default().iter().all(u8::is_ascii_whitespace);
-    if blank(start..span.start) && blank(span.end..end) { start..end } else { span }
+    let end = span.end + behind.iter().take_while(blank).count();
+    let begins = start == 0 || text.get(start - 1) == Some(&b'\n');
+    match text.get(end) {
+        Some(b'\n') if begins => start..end + 1,
+        None if begins => start..end,
+        _ => span,
+    }
 }
 
 fn secret(text: &[u8], span: &Range<usize>) -> bool {

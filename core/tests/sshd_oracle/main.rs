@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
+mod closing;
 mod dice;
 mod lab;
 #[path = "../oracle/mod.rs"]
@@ -29,6 +30,7 @@ fn main() {
             ("made_up_configurations", made_up),
             ("refused_configurations", refused),
             ("risky_settings_in_effect", risks::in_effect),
+            ("settings_of_a_sealing_win", closing::wins),
         ],
     );
 }

@@ -7,6 +7,7 @@ mod basics;
 mod broken;
 pub(crate) mod disk;
 mod keys;
+mod killed;
 mod life;
 mod map;
 mod matrix;
@@ -21,7 +22,7 @@ use disinherit_tests::needs::{Need, trial};
 use libtest_mimic::Trial;
 
 const NEEDS: &[Need] =
-    &[Need::Root, Need::Mount, Need::Nspawn, Need::BaseTools, Need::Ssh, Need::Dist];
+    &[Need::Root, Need::Mount, Need::Nspawn, Need::BaseTools, Need::Ssh, Need::Dist, Need::Strace];
 
 /// Each is one story of a disk, told by real boots.
 type Story = (&'static str, fn() -> Result);
@@ -64,6 +65,7 @@ const TRIALS: &[Story] = &[
     ("a_reordered_gate_is_refused_and_closed", trouble::reordered_gate),
     ("a_match_block_brings_no_password_back", trouble::match_block),
     ("options_of_the_daemon_bring_no_password_back", trouble::options_of_the_daemon),
+    ("a_boot_killed_at_any_write_is_finished_by_the_next", killed::at_every_write),
     ("a_rescue_shell_has_no_inherited_password", trouble::rescue_and_emergency),
     ("no_daemon_takes_a_password", passwords::of_every_daemon),
     ("what_cannot_be_closed_is_not_sealed", passwords::refused),
