@@ -37,5 +37,9 @@ fn dirty_base_boots_and_serves_ssh() -> Result {
     expect(state == "running", || format!("{state}\n{}", container.console()))?;
     let sshd = container.run(&["systemctl", "is-active", "ssh.service"])?;
     expect(sshd.trim() == "active", || format!("ssh.service is {sshd}"))?;
+    // More than the pipes hold, in both directions at once.
+    let much = vec![b'x'; 1 << 20];
+    let echoed = container.exec_with(&["cat"], &much)?;
+    expect(echoed.stdout == much, || format!("{} of {} bytes", echoed.stdout.len(), much.len()))?;
     container.power_off()
 }

@@ -144,7 +144,7 @@ pub(crate) fn baked_seed() -> Result {
     instance.off()
 }
 
-/// The files of `cloud-init/nocloud` as they are, but for the key.
+/// The files of `cloud-init/nocloud` as they are, but for the key, and the platform's vendor-data.
 pub(crate) fn reference_seed() -> Result {
     let disk = Disk::sealed()?;
     let seed = tempfile::tempdir()?;
@@ -160,8 +160,11 @@ pub(crate) fn reference_seed() -> Result {
         let lines: Result<Vec<String>> = lines.collect();
         fs::write(seed.path().join(name), lines?.join("\n") + "\n")?;
     }
+    fs::copy(repository().join("cloud-init/vendor-data"), seed.path().join("vendor-data"))?;
     let instance = disk.boot(&Platform::seeded(A, seed, "nocloud")?)?;
     instance.expect_in("deploy", &key)?;
+    let vendor = instance.run(&["cloud-init", "query", "vendordata"])?;
+    expect(vendor.contains("\ndisable_root: true\n"), || format!("vendor-data: {vendor:?}"))?;
     let status = instance.run(&[PROGRAM, "status"])?;
     expect(status.contains("passed in this boot"), || status)?;
     instance.off()
