@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::deadline::wait_for;
 use crate::qemu::{BOOT, Disk, Hardware, Machine, last_lines};
 use crate::seed::{Metadata, Seed};
 use crate::ssh::{Answer, Door, KeyPair, Proof};
@@ -103,10 +104,16 @@ impl Running<'_> {
     /// # Errors
     /// When the login or the command fails.
     pub fn run(&self, command: &str) -> Result<String> {
-        match self.door.login(DEFAULT_USER, Proof::Key(&self.owner.private()), command)? {
-            Answer::In(told) => Ok(told),
-            other => Err(failed(format!("{command:?} in the machine: {other:?}"))),
-        }
+        // cloud-init may start sshd anew between two logins.
+        wait_for(&format!("{command:?} in the machine"), BOOT, || {
+            let key = self.owner.private();
+            let proof = Proof::Key(&key);
+            match self.door.login(DEFAULT_USER, proof, command)? {
+                Answer::In(told) => Ok(Some(told)),
+                Answer::Silent(_) => Ok(None),
+                other => Err(failed(format!("{command:?} in the machine: {other:?}"))),
+            }
+        })
     }
 
     /// The public host keys that its sshd shows.

@@ -125,9 +125,10 @@ impl Container {
             .context(|| format!("enter the container for {argv:?}"))?;
         let pipe = child.stdin.take();
         // Beside the reading: a program that echoes would wait for its reader, and we for it.
-        let (written, output) = std::thread::scope(|scope| {
+        let (output, written) = std::thread::scope(|scope| {
             let writer = scope.spawn(|| pipe.map_or(Ok(()), |mut pipe| pipe.write_all(input)));
-            (writer.join(), child.wait_with_output())
+            let output = child.wait_with_output();
+            (output, writer.join())
         });
         let output = output.context(|| format!("wait for {argv:?}"))?;
         match written {

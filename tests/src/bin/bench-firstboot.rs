@@ -3,7 +3,7 @@
 //! Prints Markdown; `tests/bench.sh firstboot` keeps it in `docs/benchmarks/firstboot.txt`. A unit's
 //! time is that of its main process, as systemd keeps it (`ExecMainStartTimestampMonotonic` and
 //! `ExecMainExitTimestampMonotonic`). Host keys are there before the boot, because making them is
-//! work that some unit has to do anyway.
+//! work that some unit has to do anyway. An argument is the number of machines, five by default.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use disinherit_tests::mounted::{FinishedDisk, MountedDisk};
 use disinherit_tests::qemu::{Disk, accelerator};
 use disinherit_tests::{Context, Result, dist, expect, failed};
 
-const BOOTS: u32 = 5;
+const MACHINES: u32 = 5;
 const OURS: [&str; 2] = ["disinherit-early.service", "disinherit-gate.service"];
 const CLOUD_INIT: [&str; 4] = [
     "cloud-init-local.service",
@@ -42,6 +42,10 @@ impl Cost {
 }
 
 fn main() -> Result {
+    let machines = match std::env::args().nth(1) {
+        Some(given) => given.parse().context(|| format!("number of machines {given:?}"))?,
+        None => MACHINES,
+    };
     let image = sealed("bookworm")?;
     let accelerator = accelerator(&Disk::over(&image.path())?)?;
     let mut text = format!(
@@ -52,7 +56,7 @@ fn main() -> Result {
          same row of the first.\n\n"
     );
     let (mut first, mut adopted) = (Vec::new(), Vec::new());
-    for number in 1..=BOOTS {
+    for number in 1..=machines {
         let instance = Instance::of(&image.path(), number)?;
         for costs in [&mut first, &mut adopted] {
             let running = instance.boot()?;
@@ -64,7 +68,7 @@ fn main() -> Result {
     }
     table(&mut text, "First boot", &first, 5.0)?;
     table(&mut text, "Adopted boot", &adopted, 1.0)?;
-    memory_and_sandbox(&mut text)?;
+    memory_and_sandbox(&mut text, machines + 1)?;
     Ok(stdout().write_all(text.as_bytes())?)
 }
 
@@ -139,7 +143,7 @@ fn table(text: &mut String, title: &str, costs: &[Cost], limit: f64) -> Result {
 }
 
 /// Debian 12's systemd does not keep a unit's peak; Debian 13's does.
-fn memory_and_sandbox(text: &mut String) -> Result {
+fn memory_and_sandbox(text: &mut String, number: u32) -> Result {
     writeln!(
         text,
         "## Memory\n\n\
@@ -148,7 +152,7 @@ fn memory_and_sandbox(text: &mut String) -> Result {
          | boot | early | gate |\n|---|---|---|"
     )?;
     let image = sealed("trixie")?;
-    let instance = Instance::of(&image.path(), BOOTS + 1)?;
+    let instance = Instance::of(&image.path(), number)?;
     let (mut sandbox, mut largest) = (String::new(), 0.0_f64);
     for title in ["first", "adopted"] {
         let running = instance.boot()?;
