@@ -26,18 +26,23 @@ const UNSHARE: [&str; 2] = ["/usr/bin/unshare", "/bin/unshare"];
 /// Accounts that are asked about, beside root.
 const ACCOUNTS: usize = 20;
 
-/// Runs in its own mount, PID and network namespaces and leaves nothing behind. The image's sshd sees
-/// its configuration with the new files bound over the old ones, a `/run` and a host key of its own; the
-/// image's disk is not written. `$1` is the root, `$2` a folder with the new files by number and a list of their paths, or empty, `$3` a
-/// pattern of settings that must not be there, `$4` the accounts, then the program and its options.
+/// Runs in its own mount, PID and network namespaces and leaves nothing behind. In a builder's chroot
+/// `/` is no mount point and cannot be made private: the root is bound below a private mount. The
+/// image's sshd sees its configuration with the new files bound over the old ones, a `/run` and a host
+/// key of its own; the image's disk is not written. `$1` is the root, `$2` a folder with the new files
+/// by number and a list of their paths, or empty, `$3` a pattern of settings that must not be there,
+/// `$4` the accounts, then the program and its options.
 const SCRIPT: &str = r#"
 set -e
 root=$1 new=$2 taken=$3 accounts=$4
 shift 4
+mount --make-rprivate / 2>/dev/null || :
 work=$(mktemp -d)
-mount -t tmpfs -o mode=0755 disinherit "$work"
+mount --make-private -t tmpfs -o mode=0755 disinherit "$work"
+mkdir "$work/root" "$work/run" "$work/run/sshd"
+mount --make-rprivate --rbind "$root" "$work/root"
+root=$work/root
 cp -a "$root/etc/ssh" "$work/ssh"
-mkdir "$work/run" "$work/run/sshd"
 ssh-keygen -q -t ed25519 -N '' -f "$work/run/key"
 mount --bind "$work/ssh" "$root/etc/ssh"
 mount --bind "$work/run" "$root/run"
@@ -67,7 +72,7 @@ if [ $status = 0 ] && [ -n "$new" ] && [ -n "$taken" ]; then
     done
   done
 fi
-umount -l "$root/etc/ssh" "$root/dev" "$root/run" "$work"
+umount -l "$work"
 rmdir "$work"
 exit $status
 "#;
@@ -148,7 +153,7 @@ fn ask(root: &Root, daemon: &Daemon, new: &Path, taken: &str, accounts: &str) ->
         "--fork",
         "--kill-child",
         "--propagation",
-        "private",
+        "unchanged",
         "/bin/sh",
         "-c",
         SCRIPT,

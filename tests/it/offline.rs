@@ -5,18 +5,23 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use disinherit_tests::base::{Base, repository};
-use disinherit_tests::command::said;
+use disinherit_tests::command::{run, said};
 use disinherit_tests::escape::judge;
 use disinherit_tests::needs::{Need, trial};
 use disinherit_tests::tree::{Difference, Tree};
-use disinherit_tests::{Context, Result, expect, failed};
+use disinherit_tests::{Context, Result, dist, expect, failed};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
 const NEEDS: &[Need] = &[Need::Root, Need::BaseTools, Need::Dist];
 
+const MOUNTS: &[Need] = &[Need::Root, Need::Mount, Need::BaseTools, Need::Dist];
+
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![trial("offline::scrub_changes_what_the_plan_names", NEEDS, changes_what_the_plan_names)]
+    vec![
+        trial("offline::scrub_changes_what_the_plan_names", NEEDS, changes_what_the_plan_names),
+        trial("offline::a_builders_chroot_seals_itself", MOUNTS, a_chroot_seals_itself),
+    ]
 }
 
 /// One tree, so one test: look, plan, scrub, compare, scrub again, compare.
@@ -37,6 +42,31 @@ fn changes_what_the_plan_names() -> Result {
     every_password_field_is_locked(root)?;
     scrub(root, &[])?;
     unchanged(&after, &Tree::read(root)?, "a second scrub")
+}
+
+/// A chroot as debootstrap leaves it: its root is no mount point, and yet the image's own sshd is
+/// asked, and nothing is left mounted below it.
+fn a_chroot_seals_itself() -> Result {
+    let folder =
+        tempfile::Builder::new().prefix("chroot-").tempdir_in(repository().join("build"))?;
+    let root = folder.path().join("root");
+    Base::bookworm()?.unpack_to(&root)?;
+    let program = root.join("usr/local/sbin/disinherit-firstboot");
+    run(Command::new("install").arg("-D").arg(dist::firstboot()?).arg(&program))?;
+    // Builders mount it, and the program reads itself through it.
+    run(Command::new("mount").args(["--bind", "/proc"]).arg(root.join("proc")))?;
+    let sealed = Command::new("chroot")
+        .arg(&root)
+        .args(["/usr/local/sbin/disinherit-firstboot", "seal"])
+        .output()
+        .context(|| "start chroot".to_owned())?;
+    run(Command::new("umount").arg(root.join("proc")))?;
+    let said = said(&sealed);
+    expect(sealed.status.success(), || said.clone())?;
+    expect(said.contains("00-disinherit.conf") && !said.contains("not tried"), || said.clone())?;
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let inside = root.display().to_string();
+    expect(!mounts.contains(&inside), || format!("still mounted below {inside}:\n{mounts}"))
 }
 
 /// The report of a run; any exit code but 0 is a failure.
