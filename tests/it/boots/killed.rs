@@ -9,7 +9,7 @@ use std::process::Command;
 use disinherit_tests::command::run;
 use disinherit_tests::ssh::KeyPair;
 use disinherit_tests::volume::{Format, Volume};
-use disinherit_tests::{Context, Result, dist, expect};
+use disinherit_tests::{Context, Result, dist, expect, needs};
 
 use super::disk::{A, B};
 
@@ -28,7 +28,7 @@ const CALLS: [&str; 12] = [
     "fchown",
     "fchownat",
 ];
-const SIZE: u64 = 24 << 20;
+const SIZE: u64 = 12 << 20;
 /// More calls of one kind than a program makes.
 const POINTS: usize = 100;
 const KEYS: &str = "home/ann/.ssh/authorized_keys";
@@ -179,7 +179,7 @@ fn at_every_call(
             killed += 1;
         }
     }
-    expect(killed > 20, || format!("{word} was killed at {killed} calls only"))
+    expect(killed > 10, || format!("{word} was killed at {killed} calls only"))
 }
 
 pub(crate) fn at_every_write() -> Result {
@@ -192,6 +192,9 @@ pub(crate) fn at_every_write() -> Result {
         disk.inject(owner)
     };
     at_every_call(&image, "gate", stripped, |disk, what| disk.opens(A, owner, what))?;
+    if !needs::full() {
+        return Ok(());
+    }
     // An owner's disk comes up under another identity, and goes back to him.
     let hers = "root:$6$s$hers:1::::::\nann:$6$s$hers:1::::::\n";
     let moved = |disk: &Disk| {
