@@ -3,16 +3,18 @@
 //! order of the device.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::num::NonZero;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
+use std::thread::Builder;
 
 use super::area::SECTOR;
 use super::index::Index;
 use super::needles::Pattern;
-use crate::Result;
 use crate::erase::device::{Device, DirectBuffer};
+use crate::{Error, Result};
 
 /// Bytes read in one call.
 const PIECE: usize = 2 << 20;
@@ -55,13 +57,15 @@ pub(super) fn search<'a>(
     let todo = Mutex::new(Todo { pieces: Pieces::new(ranges, overlap), empty });
     let from_readers = Mutex::new(from_readers);
     std::thread::scope(|scope| {
-        for _ in 0..searchers {
+        for number in 0..searchers {
             let (give_back, tell, from_readers) = (give_back.clone(), tell.clone(), &from_readers);
-            scope.spawn(move || search_pieces(from_readers, index, &give_back, &tell));
+            let work = move || search_pieces(from_readers, index, &give_back, &tell);
+            one_is_enough(number, Builder::new().spawn_scoped(scope, work))?;
         }
-        for _ in 0..READERS {
+        for number in 0..READERS {
             let (todo, full) = (&todo, full.clone());
-            scope.spawn(move || read_pieces(device, todo, &full));
+            let work = move || read_pieces(device, todo, &full);
+            one_is_enough(number, Builder::new().spawn_scoped(scope, work))?;
         }
         // Each thread ends when nobody is left at one of its ends.
         drop((give_back, tell, full));
@@ -78,6 +82,19 @@ pub(super) fn search<'a>(
         }
         Ok(())
     })
+}
+
+/// Where no more threads can be had (setrlimit(2), cgroups), fewer do the work.
+fn one_is_enough<T>(number: usize, started: io::Result<T>) -> Result<()> {
+    match started {
+        Err(error) if number == 0 => {
+            let limit = "raise the limit of processes, and run again";
+            Err(Error::failed("start a thread for", "the search of the disk")
+                .because(error)
+                .remedy(limit))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A part of a range that is read at once.
