@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 
+use super::chunks;
 use super::found::{SearchReport, Where};
 use crate::Result;
 use crate::erase::{FileSystem, journal, walk};
@@ -10,22 +11,34 @@ use crate::path::escape;
 use crate::sys::erase::{self as sys_erase, SpaceMapBuffer};
 
 /// Looks up the hits on the device of `fs`: first in the file system's map of its space, then, for
-/// what may be a file's, in the extents of every file. Only ext4 and xfs tell addresses; the hits
-/// of others stay [`Where::Unknown`].
+/// what may be a file's, in the extents of every file. Only ext4, xfs and btrfs tell addresses; the
+/// hits of others stay [`Where::Unknown`].
 ///
 /// # Errors
 /// A directory of the file system or its device cannot be read.
 pub fn locate(fs: &FileSystem, report: &mut SearchReport) -> Result<()> {
-    if !matches!(fs.fstype(), "ext4" | "xfs") {
-        return Ok(());
-    }
     let device = escape(fs.device().as_os_str().as_bytes()).into_owned();
-    let mut open: BTreeMap<u64, Where> = BTreeMap::new();
+    let here = report.hits.iter().filter(|hit| hit.device == device);
+    let mut open = here.map(|hit| (hit.offset, Where::Unknown)).collect();
+    match fs.fstype() {
+        "ext4" | "xfs" => by_address(fs, &mut open)?,
+        "btrfs" => chunks::locate(fs, &mut open)?,
+        _ => return Ok(()),
+    }
+    for hit in report.hits.iter_mut().filter(|hit| hit.device == device) {
+        if let Some(place) = open.get(&hit.offset) {
+            hit.place = place.clone();
+        }
+    }
+    Ok(())
+}
+
+/// Where addresses are those of the device.
+fn by_address(fs: &FileSystem, open: &mut BTreeMap<u64, Where>) -> Result<()> {
     let log = journal::parts(fs)?;
-    for hit in report.hits.iter().filter(|hit| hit.device == device) {
-        let in_log = log.iter().any(|part| part.contains(&hit.offset));
-        let place = if in_log { Where::Log } else { by_map(fs, hit.offset) };
-        open.insert(hit.offset, place);
+    for (offset, place) in open.iter_mut() {
+        let in_log = log.iter().any(|part| part.contains(offset));
+        *place = if in_log { Where::Log } else { by_map(fs, *offset) };
     }
     if open.values().any(|place| *place == Where::Unknown) {
         walk::extents(fs, &mut |path, extent| {
@@ -42,11 +55,6 @@ pub fn locate(fs: &FileSystem, report: &mut SearchReport) -> Result<()> {
     // Neither free nor of a file: the file system's own, of which its map names some parts only.
     for place in open.values_mut().filter(|place| **place == Where::Unknown) {
         *place = Where::Metadata;
-    }
-    for hit in report.hits.iter_mut().filter(|hit| hit.device == device) {
-        if let Some(place) = open.get(&hit.offset) {
-            hit.place = place.clone();
-        }
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! [`locate`] says what a hit belongs to. See `docs/erase.md`.
 
 mod area;
+mod chunks;
 mod estimate;
 mod found;
 mod index;

@@ -5,7 +5,7 @@ use disinherit_core::erase::{EraseMode, FileSystem, erase};
 use disinherit_core::proof::{Form, Needles, Provable, Where, locate, search};
 use libtest_mimic::Trial;
 
-use crate::image::{EXT4, Image, Recipe, XFS};
+use crate::image::{BTRFS, EXT4, Image, Recipe, XFS};
 use crate::plant::{plant, token};
 use crate::{Outcome, trial};
 
@@ -15,6 +15,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("the_proof_finds_what_grep_finds_on_xfs", &["mkfs.xfs"], || same_as_grep(XFS)),
         trial("a_planted_survivor_is_found_and_named_on_ext4", &["mkfs.ext4"], || survivor(EXT4)),
         trial("a_planted_survivor_is_found_and_named_on_xfs", &["mkfs.xfs"], || survivor(XFS)),
+        trial("a_planted_survivor_is_found_and_named_on_btrfs", &["mkfs.btrfs"], || {
+            survivor(BTRFS)
+        }),
     ]
 }
 
