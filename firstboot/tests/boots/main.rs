@@ -10,5 +10,6 @@ mod disk;
 mod evidence;
 mod first;
 mod late;
+mod odd;
 mod revoked;
 mod sealing;
