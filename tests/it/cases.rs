@@ -139,12 +139,7 @@ fn old_kernel() -> Result {
 fn the_session_survives() -> Result {
     let base = Base::bookworm()?;
     let layer = Layer::over(&base.tree()?)?;
-    let programs = dist::plugin()?.parent().map(Path::to_path_buf).unwrap_or_default();
-    let boot = Boot {
-        options: vec![format!("--bind-ro={}:/opt/programs", programs.display())],
-        ..Boot::default()
-    };
-    let container = Container::boot(&layer, &boot)?;
+    let container = Container::boot(&layer, &Boot::with_programs()?)?;
     container.wait_running()?;
     let builder = base.builder()?;
     let (door, key) = (Door::of_container(&container), Proof::Key(&builder.key));

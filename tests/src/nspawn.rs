@@ -34,6 +34,19 @@ pub struct Boot {
     pub one_processor: bool,
 }
 
+impl Boot {
+    /// With the folder of the released programs bound to `/opt/programs`.
+    ///
+    /// # Errors
+    /// When they have not been built.
+    pub fn with_programs() -> Result<Self> {
+        let plugin = crate::dist::plugin()?;
+        let folder = plugin.parent().unwrap_or(&plugin);
+        let options = vec![format!("--bind-ro={}:/opt/programs", folder.display())];
+        Ok(Self { options, ..Self::default() })
+    }
+}
+
 /// A booted container. Dropped while it runs, it is killed.
 #[derive(Debug)]
 pub struct Container {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::found::Where;
+use super::locate::held_by;
 use crate::Result;
 use crate::erase::{FileSystem, walk};
 use crate::sys::erase::{self as sys_erase, Chunk};
@@ -34,11 +35,7 @@ pub(super) fn locate(fs: &FileSystem, open: &mut BTreeMap<u64, Where>) -> Result
     walk::extents(fs, &mut |path, extent| {
         let end = extent.physical.saturating_add(extent.length);
         for offset in wanted.range(extent.physical..end).flat_map(|(_, offsets)| offsets) {
-            let place = match extent.is_unwritten() {
-                true => Where::Preallocated(path.clone()),
-                false => Where::File(path.clone()),
-            };
-            open.insert(*offset, place);
+            open.insert(*offset, held_by(path, extent));
         }
     })?;
     for (logical, offsets) in &wanted {

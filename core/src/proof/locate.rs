@@ -5,10 +5,11 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::chunks;
 use super::found::{SearchReport, Where};
-use crate::Result;
 use crate::erase::{FileSystem, journal, walk};
 use crate::path::escape;
+use crate::sys::Extent;
 use crate::sys::erase::{self as sys_erase, SpaceMapBuffer};
+use crate::{ImagePath, Result};
 
 /// Looks up the hits on the device of `fs`: first in the file system's map of its space, then, for
 /// what may be a file's, in the extents of every file. Only ext4, xfs and btrfs tell addresses; the
@@ -44,11 +45,7 @@ fn by_address(fs: &FileSystem, open: &mut BTreeMap<u64, Where>) -> Result<()> {
         walk::extents(fs, &mut |path, extent| {
             let end = extent.physical.saturating_add(extent.length);
             for (_, place) in open.range_mut(extent.physical..end) {
-                *place = if extent.is_unwritten() {
-                    Where::Preallocated(path.clone())
-                } else {
-                    Where::File(path.clone())
-                };
+                *place = held_by(path, extent);
             }
         })?;
     }
@@ -57,6 +54,15 @@ fn by_address(fs: &FileSystem, open: &mut BTreeMap<u64, Where>) -> Result<()> {
         *place = Where::Metadata;
     }
     Ok(())
+}
+
+/// The file to which an extent belongs.
+pub(super) fn held_by(path: &ImagePath, extent: &Extent) -> Where {
+    if extent.is_unwritten() {
+        Where::Preallocated(path.clone())
+    } else {
+        Where::File(path.clone())
+    }
 }
 
 /// What the file system's own map says: free, log or metadata, else unknown.

@@ -2,13 +2,11 @@
 //! file system mounts, the system's files are old or new and never empty, and the next run ends the
 //! job and leaves no filler.
 
-use std::error::Error;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+use std::process::{Command, ExitCode};
 
 use disinherit_core::erase::DIRECTORY;
 use libtest_mimic::Trial;
@@ -18,7 +16,7 @@ use crate::plant::Secret;
 use crate::scrub::{check_done, scrub};
 use crate::whole::{check_file_system, ended_well, findings, left};
 use crate::world::{check_system, settle};
-use crate::{Outcome, full_trial, trial};
+use crate::{Outcome, full_trial, trial, waiting};
 
 /// Names the phase and the mount point to the other process.
 pub(crate) const CHILD: &str = "DISINHERIT_SCRUB_CHILD";
@@ -101,11 +99,11 @@ fn at_phases(fstype: &str, end: End, wanted: impl Fn(&str) -> bool) -> Outcome {
 
 fn interrupted(image: &Image, fstype: &str, end: End, phase: &str, secrets: &[Secret]) -> Outcome {
     match end {
-        End::Killed => kill(start(&image.point, phase)?)?,
+        End::Killed => waiting::kill(waiting::start(CHILD, &image.point, phase)?)?,
         End::PowerCut => {
-            let child = start(&image.point, phase)?;
+            let child = waiting::start(CHILD, &image.point, phase)?;
             run(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&image.point))?;
-            kill(child)?;
+            waiting::kill(child)?;
             image.unmount()?;
             image.mount("")?;
         }
@@ -162,35 +160,7 @@ fn exhaust(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn kill(mut child: Child) -> Outcome {
-    child.kill()?;
-    assert_eq!(child.wait()?.signal(), Some(9));
-    Ok(())
-}
-
-/// Another process that scrubs and waits where `phase` begins.
-fn start(top: &Path, phase: &str) -> Result<Child, Box<dyn Error>> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .env(CHILD, format!("{phase}:{}", top.display()))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line)?;
-    assert_eq!(line, "reached\n", "{phase}");
-    Ok(child)
-}
-
 /// The other process.
 pub(crate) fn child(request: &OsStr) -> ExitCode {
-    let (phase, top) = request.to_str().unwrap().split_once(':').unwrap();
-    let report = scrub(&PathBuf::from(top), POLICY, &mut |now| {
-        if now == phase {
-            println!("reached");
-            // Until the parent kills.
-            std::io::stdin().read_line(&mut String::new()).unwrap();
-        }
-    });
-    println!("not reached: {:?}", report.map(|report| report.exit_code));
-    ExitCode::FAILURE
+    waiting::child(request, |top, phase| scrub(top, POLICY, phase))
 }

@@ -25,6 +25,7 @@ mod scope;
 mod scrub;
 mod survivor;
 mod swap;
+mod waiting;
 mod whole;
 mod world;
 

@@ -5,10 +5,9 @@
 use std::error::Error;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
 
 use disinherit_core::erase::DIRECTORY;
 use libtest_mimic::Trial;
@@ -18,7 +17,7 @@ use crate::offline::offline;
 use crate::plant::{Secret, plant, token};
 use crate::scope::image;
 use crate::whole::{check_file_system, left};
-use crate::{Outcome, full_trial, trial};
+use crate::{Outcome, full_trial, trial, waiting};
 
 /// Names the phase and the mount point to the other process.
 pub(crate) const CHILD: &str = "DISINHERIT_OFFLINE_CHILD";
@@ -151,35 +150,10 @@ fn xfs_repair_cut(recipe: Recipe, phases: &[u32]) -> Outcome {
 
 /// Kills a scrub of the image at `top` where `phase` begins; at `Offline` it is unmounted.
 fn kill_at(top: &Path, phase: &str) -> Outcome {
-    let mut child = start(top, phase)?;
-    child.kill()?;
-    assert_eq!(child.wait()?.signal(), Some(9));
-    Ok(())
-}
-
-/// Another process that scrubs and waits where `phase` begins.
-fn start(top: &Path, phase: &str) -> Result<Child, Box<dyn Error>> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .env(CHILD, format!("{phase}:{}", top.display()))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line)?;
-    assert_eq!(line, "reached\n", "{phase}");
-    Ok(child)
+    waiting::kill(waiting::start(CHILD, top, phase)?)
 }
 
 /// The other process.
 pub(crate) fn child(request: &OsStr) -> ExitCode {
-    let (phase, top) = request.to_str().unwrap().split_once(':').unwrap();
-    let report = crate::offline::at(&PathBuf::from(top), &mut |now| {
-        if now == phase {
-            println!("reached");
-            // Until the parent kills.
-            std::io::stdin().read_line(&mut String::new()).unwrap();
-        }
-    });
-    println!("not reached: {:?}", report.map(|(_, report)| report.exit_code));
-    ExitCode::FAILURE
+    waiting::child(request, |top, phase| Ok(crate::offline::at(top, phase)?.1))
 }

@@ -1,10 +1,18 @@
 //! Configurations that nobody would write, the same ones in every run.
 
 /// A small generator of numbers (xorshift), so that a failure can be repeated.
-pub(crate) struct Dice(u64);
+struct Dice(u64);
+
+/// A main file and three that may be included; the same ones for each `seed`.
+pub(crate) fn made_up(seed: u64) -> [(&'static str, String); 4] {
+    let mut dice = Dice::new(seed);
+    let mut number = 0..;
+    ["sshd_config", "f1", "f2", "f3"]
+        .map(|name| (name, dice.file(number.next().unwrap_or_default())))
+}
 
 impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
+    fn new(seed: u64) -> Self {
         Self(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed))
     }
 
@@ -40,7 +48,7 @@ impl Dice {
     }
 
     /// Lines that sshd accepts; includes name later files only.
-    pub(crate) fn file(&mut self, number: usize) -> String {
+    fn file(&mut self, number: usize) -> String {
         let mut text = String::new();
         for _ in 0..2 + self.below(7) {
             let value = 1 + self.below(9);

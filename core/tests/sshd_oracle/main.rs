@@ -17,7 +17,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use dice::Dice;
 use lab::{Lab, SSHD, people};
 use libtest_mimic::Failed;
 use tables::{REFUSED, TABLE, TREES};
@@ -103,12 +102,8 @@ fn table() -> Result<(), Failed> {
 fn made_up() -> Result<(), Failed> {
     let default = default();
     for seed in 1..=40 {
-        let mut dice = Dice::new(seed);
-        let texts: Vec<String> = (0..4).map(|number| dice.file(number)).collect();
-        let files: Vec<_> = ["sshd_config", "f1", "f2", "f3"]
-            .into_iter()
-            .zip(texts.iter().map(String::as_str))
-            .collect();
+        let made_up = dice::made_up(seed);
+        let files: Vec<_> = made_up.iter().map(|(name, text)| (*name, text.as_str())).collect();
         compare(&files, &default);
     }
     Ok(())

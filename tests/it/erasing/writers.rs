@@ -2,12 +2,11 @@
 //! The base has neither chrony nor NetworkManager; units with their names do what they do.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
 
 use disinherit_tests::base::Base;
 use disinherit_tests::layer::Layer;
 use disinherit_tests::nspawn::{Boot, Container};
-use disinherit_tests::{Result, dist, expect, failed};
+use disinherit_tests::{Result, expect, failed};
 
 /// A unit and the file that it writes as its last words.
 const WRITERS: &[(&str, &str)] = &[
@@ -21,12 +20,7 @@ pub(super) fn have_no_last_words() -> Result {
     for scrubbed in [false, true] {
         let layer = Layer::over(&tree)?;
         install(&layer)?;
-        let programs = dist::plugin()?.parent().map(Path::to_path_buf).unwrap_or_default();
-        let boot = Boot {
-            options: vec![format!("--bind-ro={}:/opt/programs", programs.display())],
-            ..Boot::default()
-        };
-        let container = Container::boot(&layer, &boot)?;
+        let container = Container::boot(&layer, &Boot::with_programs()?)?;
         container.wait_running()?;
         for (unit, _) in WRITERS {
             container.run(&["systemctl", "is-active", unit])?;
