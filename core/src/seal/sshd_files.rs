@@ -45,9 +45,7 @@ impl SshdFiles {
         for daemon in found {
             let main = match &daemon.main {
                 Some(main) => root.canonical(main)?,
-                None => {
-                    Config::main_of(root)?.map(|main| root.canonical(&main)).transpose()?.flatten()
-                }
+                None => own_main(root)?,
             };
             match main {
                 Some(main) => by_main.entry(main).or_default().push(daemon),
@@ -129,16 +127,20 @@ pub(super) fn by_option(root: &Root) -> Result<BTreeSet<String>> {
 
 /// Main files that hold what [`SshdFiles`] put in.
 pub(super) fn changed(root: &Root, manifest: &Manifest) -> Result<Vec<ImagePath>> {
-    let own = Config::main_of(root)?.map(|main| root.canonical(&main)).transpose()?.flatten();
     let others = manifest.sshd_files.iter().filter_map(ImagePath::new);
     let mut changed: Vec<ImagePath> = Vec::new();
-    for path in own.into_iter().chain(others) {
+    for path in own_main(root)?.into_iter().chain(others) {
         let text = root.read(&path, LIMIT)?.unwrap_or_default();
         if without(&text).is_some() && !changed.contains(&path) {
             changed.push(path);
         }
     }
     Ok(changed)
+}
+
+/// sshd's own main file, without links.
+fn own_main(root: &Root) -> Result<Option<ImagePath>> {
+    Ok(Config::main_of(root)?.map(|main| root.canonical(&main)).transpose()?.flatten())
 }
 
 fn settings_file(main: &ImagePath, own: bool) -> ImagePath {
