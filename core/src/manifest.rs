@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change;
 use crate::identity::Identity;
-use crate::path::ImagePath;
+use crate::path::{ImagePath, unescape};
 use crate::root::{Links, Root};
 use crate::{Error, Result};
 
@@ -97,6 +97,11 @@ impl Default for Manifest {
 }
 
 impl Manifest {
+    /// The main files of [`Self::sshd_files`].
+    pub fn sshd_main_files(&self) -> impl Iterator<Item = ImagePath> {
+        self.sshd_files.iter().filter_map(|file| ImagePath::new(unescape(file)?))
+    }
+
     /// A manifest that lists nothing, sealed by this version.
     pub fn new(version: &str) -> Self {
         Self {

@@ -67,7 +67,7 @@ pub fn record(root: &Root) -> Result<Manifest> {
 /// When one of them cannot be read.
 pub fn configs(root: &Root, manifest: &Manifest) -> Result<Vec<Config>> {
     let mut configs = vec![Config::load(root)?.0];
-    for file in manifest.sshd_files.iter().filter_map(ImagePath::new) {
+    for file in manifest.sshd_main_files() {
         configs.push(Config::load_from(root, file)?.0);
     }
     Ok(configs)

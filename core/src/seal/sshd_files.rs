@@ -127,9 +127,8 @@ pub(super) fn by_option(root: &Root) -> Result<BTreeSet<String>> {
 
 /// Main files that hold what [`SshdFiles`] put in.
 pub(super) fn changed(root: &Root, manifest: &Manifest) -> Result<Vec<ImagePath>> {
-    let others = manifest.sshd_files.iter().filter_map(ImagePath::new);
     let mut changed: Vec<ImagePath> = Vec::new();
-    for path in own_main(root)?.into_iter().chain(others) {
+    for path in own_main(root)?.into_iter().chain(manifest.sshd_main_files()) {
         let text = root.read(&path, LIMIT)?.unwrap_or_default();
         if without(&text).is_some() && !changed.contains(&path) {
             changed.push(path);

@@ -177,3 +177,16 @@ fn what_cannot_be_closed_is_refused() {
         assert!(error.report().contains(why), "{}", error.report());
     }
 }
+
+#[test]
+fn a_main_file_with_an_odd_name_is_found_again() {
+    let image = Image::debian();
+    service(&image, "odd.service", "[Service]\nExecStart=/usr/sbin/sshd -f \"/etc/ssh/a\\\\b\"\n");
+    image.put("etc/ssh/a\\b", "AuthorizedKeysFile /etc/ssh/odd/%u\n");
+    let manifest = record(&image.root()).unwrap();
+    assert_eq!(
+        manifest.sshd_main_files().collect::<Vec<_>>(),
+        [ImagePath::literal("/etc/ssh/a\\b")]
+    );
+    assert_eq!(configs(&image.root(), &manifest).unwrap().len(), 2);
+}
